@@ -1,0 +1,1 @@
+//! An account: settings, service accounts, roles and API keys, without a host.

@@ -1,0 +1,1 @@
+//! A SCIM server and replica over any SQLite, without a host.

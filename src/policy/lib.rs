@@ -1,0 +1,1 @@
+//! Who may do what: tokens, keys, trust rules and permissions, without a host.

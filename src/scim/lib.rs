@@ -1,0 +1,4 @@
+//! RFC 7643 and RFC 7644 without a host: schemas, filters, PATCH, projection, errors, endpoints.
+
+pub mod endpoint;
+pub mod error;

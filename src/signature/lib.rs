@@ -1,0 +1,1 @@
+//! JWS signatures checked by jwt-simple, for hosts without WebCrypto.
