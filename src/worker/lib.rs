@@ -1,1 +1,16 @@
-//! x
+//! The Cloudflare Worker: verifies, reads, forwards.
+
+mod account;
+mod directory;
+mod sql;
+
+use worker::{Context, Env, Request, Response, Result, event};
+
+/// Every request enters here.
+#[event(fetch)]
+async fn fetch(request: Request, _env: Env, _context: Context) -> Result<Response> {
+    match request.path().as_str() {
+        "/healthz" => Response::ok("ok"),
+        _ => Response::error("not found", 404),
+    }
+}
