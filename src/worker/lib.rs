@@ -2,6 +2,9 @@
 
 mod account;
 mod directory;
+mod http;
+mod lock;
+mod origin;
 mod sql;
 
 use worker::{Context, Env, Request, Response, Result, event};

@@ -1,0 +1,155 @@
+//! The origin: the SCIM server behind the gateway, and requests to it.
+//!
+//! Only what SCIM needs is sent: method, path segments encoded anew, query, body, content
+//! negotiation and preconditions, and the configured `Authorization`. Identity headers of the caller
+//! (cookies, forwarding and client-address headers, its own token unless it is to be passed through)
+//! stay here. Redirects are not followed: they would carry the credentials elsewhere.
+
+use crate::http::{BodyError, read};
+use js_sys::{Function, Promise, Reflect, Uint8Array};
+use scim_edge_scim::endpoint::Endpoint;
+use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::JsFuture;
+use web_sys::{AbortSignal, Headers, Request, RequestInit, RequestRedirect, Response};
+
+/// How long the origin may take to answer, body included.
+const TIME_LIMIT_MS: u32 = 30_000;
+
+/// The longest answer that is read, in bytes: a group of some 100,000 members.
+const ANSWER_LIMIT: usize = 16 << 20;
+
+/// Request headers that reach the origin.
+pub(crate) const FORWARDED: [&str; 6] =
+    ["accept", "content-type", "if-match", "if-none-match", "prefer", "traceparent"];
+
+/// Answer headers that reach the caller.
+const RETURNED: [&str; 7] =
+    ["allow", "content-type", "etag", "location", "retry-after", "www-authenticate", "x-request-id"];
+
+/// Where an account's origin is and how it is addressed.
+#[derive(Clone, Debug)]
+pub(crate) struct Origin {
+    /// Its SCIM base, without a trailing slash.
+    pub base: String,
+    /// The `Authorization` value sent to it.
+    pub authorization: Option<String>,
+}
+
+/// A request to the origin.
+pub(crate) struct Outgoing<'a> {
+    pub method: &'a str,
+    /// Path below the base, encoded, with its leading slash and query: see [`path`].
+    pub path: String,
+    pub headers: Vec<(&'static str, String)>,
+    pub body: Option<Vec<u8>>,
+}
+
+/// What the origin answered.
+pub(crate) struct Answer {
+    pub status: u16,
+    pub headers: Vec<(&'static str, String)>,
+    pub body: Vec<u8>,
+}
+
+/// Why there is no answer. In each case the request may have reached the origin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NoAnswer {
+    /// No connection, or it was lost, or the time was up.
+    Unreachable,
+    /// The answer is longer than the limit.
+    TooLong,
+    /// The origin answered with a redirect.
+    Redirect,
+}
+
+/// An endpoint's path below the base, each segment encoded anew, and the raw query.
+pub(crate) fn path(endpoint: &Endpoint, query: &str) -> Option<String> {
+    let mut path = match endpoint {
+        Endpoint::Root => "/".to_owned(),
+        Endpoint::Collection(kind) => format!("/{}", kind.segment()),
+        Endpoint::Resource(kind, id) => format!("/{}/{}", kind.segment(), encode(id)?),
+        Endpoint::Search(None) => "/.search".to_owned(),
+        Endpoint::Search(Some(kind)) => format!("/{}/.search", kind.segment()),
+        Endpoint::Bulk => "/Bulk".to_owned(),
+        Endpoint::Me => "/Me".to_owned(),
+        Endpoint::ServiceProviderConfig => "/ServiceProviderConfig".to_owned(),
+        Endpoint::ResourceTypes(None) => "/ResourceTypes".to_owned(),
+        Endpoint::ResourceTypes(Some(name)) => format!("/ResourceTypes/{}", encode(name)?),
+        Endpoint::Schemas(None) => "/Schemas".to_owned(),
+        Endpoint::Schemas(Some(urn)) => format!("/Schemas/{}", encode(urn)?),
+        Endpoint::Operator(_) => return None,
+    };
+    if !query.is_empty() {
+        path.push('?');
+        path.push_str(query);
+    }
+    Some(path)
+}
+
+/// One path segment, percent-encoded (RFC 3986 §3.3). The dot segments have no encoding that every
+/// server keeps apart from a step up the tree.
+fn encode(segment: &str) -> Option<String> {
+    if matches!(segment, "" | "." | "..") {
+        return None;
+    }
+    let mut encoded = String::with_capacity(segment.len());
+    for byte in segment.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b':' | b'@' => {
+                encoded.push(char::from(byte));
+            }
+            _ => encoded.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    Some(encoded)
+}
+
+impl Origin {
+    /// Sends one request and reads the whole answer.
+    pub(crate) async fn send(&self, outgoing: Outgoing<'_>) -> Result<Answer, NoAnswer> {
+        let answer = self.exchange(outgoing).await.map_err(|_| NoAnswer::Unreachable)?;
+        let status = answer.status();
+        if (300..400).contains(&status) && status != 304 {
+            return Err(NoAnswer::Redirect);
+        }
+        let headers = RETURNED
+            .into_iter()
+            .filter_map(|name| Some((name, answer.headers().get(name).ok().flatten()?)))
+            .collect();
+        let body = read(answer.body(), ANSWER_LIMIT).await.map_err(|error| match error {
+            BodyError::TooLong => NoAnswer::TooLong,
+            BodyError::Broken => NoAnswer::Unreachable,
+        })?;
+        Ok(Answer { status, headers, body })
+    }
+
+    /// A GET of one path below the base.
+    pub(crate) async fn get(&self, path: String) -> Result<Answer, NoAnswer> {
+        let headers = vec![("accept", format!("{}, application/json", crate::http::SCIM_JSON))];
+        self.send(Outgoing { method: "GET", path, headers, body: None }).await
+    }
+
+    async fn exchange(&self, outgoing: Outgoing<'_>) -> Result<Response, JsValue> {
+        let headers = Headers::new()?;
+        for (name, value) in &outgoing.headers {
+            headers.set(name, value)?;
+        }
+        if let Some(authorization) = &self.authorization {
+            headers.set("authorization", authorization)?;
+        }
+        let init = RequestInit::new();
+        init.set_method(outgoing.method);
+        init.set_headers(&headers);
+        init.set_redirect(RequestRedirect::Manual);
+        init.set_signal(Some(&AbortSignal::timeout_with_u32(TIME_LIMIT_MS)));
+        if let Some(body) = &outgoing.body {
+            init.set_body(&Uint8Array::from(body.as_slice()));
+        }
+        let request = Request::new_with_str_and_init(&format!("{}{}", self.base, outgoing.path), &init)?;
+        // The global is looked up by name: web-sys's scope type has no place in a Worker's object.
+        let global = js_sys::global();
+        let fetch: Function = Reflect::get(&global, &"fetch".into())?.dyn_into()?;
+        let promise: Promise = fetch.call1(&global, &request)?.dyn_into()?;
+        JsFuture::from(promise).await?.dyn_into()
+    }
+}
