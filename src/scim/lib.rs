@@ -2,4 +2,9 @@
 
 pub mod endpoint;
 pub mod error;
+pub mod filter;
+pub mod fold;
+mod lexer;
+pub mod parser;
+pub mod path;
 pub mod relocate;
