@@ -1,0 +1,98 @@
+//! JWS signatures checked by the host's WebCrypto: Workers, Node, Deno, Bun and browsers have it,
+//! and it is 5 to 50 times faster than the same arithmetic in Wasm.
+//!
+//! Keys and algorithms are named as in JOSE (RFC 7518, RFC 8037, RFC 9864). Imported keys are for
+//! verification only and cannot be exported.
+
+use js_sys::{Object, Promise, Reflect, Uint8Array};
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::JsFuture;
+
+#[wasm_bindgen]
+extern "C" {
+    /// An imported public key.
+    #[derive(Clone, Debug)]
+    pub type CryptoKey;
+
+    #[wasm_bindgen(catch, js_namespace = ["crypto", "subtle"], js_name = importKey)]
+    fn import_key(
+        format: &str,
+        key: &JsValue,
+        algorithm: &Object,
+        extractable: bool,
+        uses: &js_sys::Array,
+    ) -> Result<Promise, JsValue>;
+
+    #[wasm_bindgen(catch, js_namespace = ["crypto", "subtle"], js_name = verify)]
+    fn subtle_verify(
+        algorithm: &Object,
+        key: &CryptoKey,
+        signature: &Uint8Array,
+        signed: &Uint8Array,
+    ) -> Result<Promise, JsValue>;
+}
+
+/// WebCrypto's names for a JOSE algorithm.
+struct Parameters {
+    name: &'static str,
+    hash: Option<&'static str>,
+    curve: Option<&'static str>,
+    salt_length: Option<u8>,
+}
+
+/// The parameters of a JOSE `alg`; `None` for one that is not verified here.
+fn parameters(algorithm: &str) -> Option<Parameters> {
+    let (name, hash, curve, salt_length) = match algorithm {
+        "RS256" => ("RSASSA-PKCS1-v1_5", Some("SHA-256"), None, None),
+        "RS384" => ("RSASSA-PKCS1-v1_5", Some("SHA-384"), None, None),
+        "RS512" => ("RSASSA-PKCS1-v1_5", Some("SHA-512"), None, None),
+        "PS256" => ("RSA-PSS", Some("SHA-256"), None, Some(32)),
+        "PS384" => ("RSA-PSS", Some("SHA-384"), None, Some(48)),
+        "PS512" => ("RSA-PSS", Some("SHA-512"), None, Some(64)),
+        "ES256" => ("ECDSA", Some("SHA-256"), Some("P-256"), None),
+        "ES384" => ("ECDSA", Some("SHA-384"), Some("P-384"), None),
+        "EdDSA" | "Ed25519" => ("Ed25519", None, None, None),
+        _ => return None,
+    };
+    Some(Parameters { name, hash, curve, salt_length })
+}
+
+impl Parameters {
+    fn to_object(&self) -> Object {
+        let object = Object::new();
+        let set = |name: &str, value: JsValue| {
+            // Setting a member of a plain object of our own cannot fail.
+            let _ = Reflect::set(&object, &name.into(), &value);
+        };
+        set("name", self.name.into());
+        if let Some(hash) = self.hash {
+            set("hash", hash.into());
+        }
+        if let Some(curve) = self.curve {
+            set("namedCurve", curve.into());
+        }
+        if let Some(salt_length) = self.salt_length {
+            set("saltLength", salt_length.into());
+        }
+        object
+    }
+}
+
+/// Imports a public key for one algorithm: `jwk` is the JSON text of a JWK without private members,
+/// `use`, `key_ops` and `alg` (which the policy has checked). `None` where the host refuses it.
+pub async fn import(jwk: &str, algorithm: &str) -> Option<CryptoKey> {
+    let parameters = parameters(algorithm)?.to_object();
+    let jwk = js_sys::JSON::parse(jwk).ok()?;
+    let uses = js_sys::Array::of1(&"verify".into());
+    let key = JsFuture::from(import_key("jwk", &jwk, &parameters, false, &uses).ok()?).await.ok()?;
+    Some(key.unchecked_into())
+}
+
+/// Whether `signature` (in JOSE form: R‖S for ECDSA) is the key's over `signed`.
+/// Whatever the host cannot do counts as no.
+pub async fn verify(key: &CryptoKey, algorithm: &str, signed: &[u8], signature: &[u8]) -> bool {
+    let Some(parameters) = parameters(algorithm) else { return false };
+    let (signature, signed) = (Uint8Array::from(signature), Uint8Array::from(signed));
+    let Ok(answer) = subtle_verify(&parameters.to_object(), key, &signature, &signed) else { return false };
+    JsFuture::from(answer).await.is_ok_and(|answer| answer.as_bool() == Some(true))
+}
