@@ -302,7 +302,11 @@ impl<'a> Parser<'a> {
         }
         let keyword = ["and", "or", "not", "pr"].iter().any(|k| word.eq_ignore_ascii_case(k))
             || Operator::from_keyword(word).is_some();
-        if !self.options.tolerant || keyword || word.contains(['"', '\'', '(', '[', '\\', '`']) {
+        if !self.options.tolerant
+            || keyword
+            || word.starts_with('\'')
+            || word.contains(['"', '(', '[', '\\', '`'])
+        {
             return Err(Mistake::new(start, "a text value must stand in double quotes"));
         }
         Ok(Literal::String(word.to_owned()))
