@@ -1,4 +1,5 @@
 //! Filters as text: what the reader takes, what it makes of it, and that nothing makes it slow.
+#![cfg(not(target_arch = "wasm32"))] // clocks and files
 #![allow(clippy::arithmetic_side_effects, clippy::unwrap_used, clippy::indexing_slicing)]
 
 mod common;

@@ -1,5 +1,6 @@
 //! Filter strings from the tests of twelve SCIM projects, each labelled by one implementation. They are
 //! not part of this project: they are looked for at `$SCIM_EDGE_VECTORS` or `../shared/vectors`.
+#![cfg(not(target_arch = "wasm32"))] // files
 
 use scim_edge_scim::filter::Filter;
 use scim_edge_scim::parser::Options;
