@@ -1,0 +1,147 @@
+//! Key sets (RFC 7517 §5): what an issuer publishes, reduced to what can check a signature.
+
+use crate::algorithm::Algorithm;
+use crate::key::{Key, KeyId};
+use scim_edge_json::Limits;
+use serde_json::Value;
+use std::fmt;
+
+/// The longest text of a key set, in bytes.
+pub const BYTES: usize = 64 << 10;
+
+/// The most keys in a set.
+pub const KEYS: usize = 100;
+
+/// The most keys tried for a token that does not say which.
+const TRIED: usize = 4;
+
+/// Why a text is no key set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeySetError {
+    /// Not JSON, or beyond a limit.
+    Json(scim_edge_json::Error),
+    /// No array `keys`.
+    NoKeys,
+    /// More than [`KEYS`].
+    TooMany,
+    /// None of the keys can check a signature here.
+    NoneUsable,
+}
+
+impl fmt::Display for KeySetError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Json(error) => write!(f, "the key set cannot be read: {error}"),
+            Self::NoKeys => f.write_str("the key set has no array \"keys\""),
+            Self::TooMany => write!(f, "the key set has more than {KEYS} keys"),
+            Self::NoneUsable => f.write_str(
+                "none of the keys can check a signature (RSA from 2048 bits, P-256, P-384 and Ed25519 can)",
+            ),
+        }
+    }
+}
+
+impl std::error::Error for KeySetError {}
+
+/// The usable keys of a set, in its order. Never empty.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeySet {
+    keys: Vec<Key>,
+}
+
+impl KeySet {
+    /// Reads a JWK Set. A key that cannot be used is left out and fails nothing.
+    pub fn parse(text: &[u8]) -> Result<Self, KeySetError> {
+        let set = scim_edge_json::parse_object(text, Limits { bytes: BYTES, depth: 16 }).map_err(KeySetError::Json)?;
+        Self::from_keys(set.get("keys").and_then(Value::as_array).ok_or(KeySetError::NoKeys)?)
+    }
+
+    fn from_keys(keys: &[Value]) -> Result<Self, KeySetError> {
+        if keys.len() > KEYS {
+            return Err(KeySetError::TooMany);
+        }
+        let keys: Vec<Key> = keys.iter().filter_map(Value::as_object).filter_map(Key::from_jwk).collect();
+        if keys.is_empty() { Err(KeySetError::NoneUsable) } else { Ok(Self { keys }) }
+    }
+
+    /// The keys to try on a token, in order.
+    pub fn eligible(&self, algorithm: Algorithm, kid: Option<&str>) -> impl Iterator<Item = &Key> {
+        self.keys.iter().filter(move |key| key.may_check(algorithm, kid)).take(TRIED)
+    }
+
+    /// Whether some key has this `kid`.
+    pub fn has_kid(&self, kid: &str) -> bool {
+        self.keys.iter().any(|key| key.kid() == Some(kid))
+    }
+
+    /// Whether a key is still in the set.
+    pub fn has(&self, id: &KeyId) -> bool {
+        self.keys.iter().any(|key| key.id() == *id)
+    }
+
+    /// Its keys.
+    pub fn keys(&self) -> &[Key] {
+        &self.keys
+    }
+
+    /// The set in JSON, public members only: what is kept in KV.
+    pub fn to_json(&self) -> String {
+        let keys: Vec<Value> = self.keys.iter().filter_map(Key::to_value).collect();
+        serde_json::json!({ "keys": keys }).to_string()
+    }
+}
+
+impl Key {
+    fn to_value(&self) -> Option<Value> {
+        let mut value: Value = serde_json::from_str(self.jwk()).ok()?;
+        let members = value.as_object_mut()?;
+        if let Some(kid) = self.kid() {
+            members.insert("kid".into(), kid.into());
+        }
+        if let Some(algorithm) = self.algorithm() {
+            members.insert("alg".into(), algorithm.name().into());
+        }
+        Some(value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EC: &str = r#"{"kty":"EC","crv":"P-256","kid":"KID","alg":"ES256","use":"sig","x5c":["MII"],
+        "x":"MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4","y":"4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM"}"#;
+
+    fn set(keys: &[&str]) -> Result<KeySet, KeySetError> {
+        KeySet::parse(format!(r#"{{"keys":[{}]}}"#, keys.join(",")).as_bytes())
+    }
+
+    #[test]
+    fn unusable_keys_are_left_out() {
+        let set = set(&["7", r#"{"kty":"oct","k":"AAAA"}"#, EC, "{}"]).unwrap();
+        assert_eq!(set.keys().len(), 1);
+        assert!(set.has_kid("KID") && !set.has_kid("kid"));
+    }
+
+    #[test]
+    fn a_set_without_a_usable_key_is_none() {
+        assert_eq!(set(&[]), Err(KeySetError::NoneUsable));
+        assert_eq!(KeySet::parse(br#"{"keys":{}}"#), Err(KeySetError::NoKeys));
+        assert_eq!(KeySet::parse(b"<html>"), Err(KeySetError::Json(scim_edge_json::Error::Syntax { line: 1, column: 1 })));
+        assert_eq!(set(&["1"; 101]), Err(KeySetError::TooMany));
+    }
+
+    #[test]
+    fn at_most_four_are_tried() {
+        let set = set(&[&EC.replace("\"KID\"", "\"a\""), EC, EC, EC, EC, EC]).unwrap();
+        assert_eq!(set.eligible(Algorithm::ES256, None).count(), 4);
+        assert_eq!(set.eligible(Algorithm::ES256, Some("a")).count(), 1);
+        assert_eq!(set.eligible(Algorithm::ES256, Some("b")).count(), 0);
+    }
+
+    #[test]
+    fn survives_its_own_json() {
+        let set = set(&[EC]).unwrap();
+        assert_eq!(KeySet::parse(set.to_json().as_bytes()), Ok(set));
+    }
+}

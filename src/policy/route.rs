@@ -1,0 +1,153 @@
+//! Routes: what a request's path names, before anybody is authenticated.
+//!
+//! Every route is also served under the prefix `/gateway`. Doubled and trailing slashes are
+//! tolerated; names keep their case but for SCIM's own (see [`Endpoint`]).
+
+use scim_edge_scim::endpoint::{Endpoint, segments};
+use scim_edge_scim::error::Error;
+
+/// What a path names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Route {
+    /// `/healthz`
+    Health,
+    /// `/ng/api/scim/account/{account}/…`
+    Scim(ScimRoute),
+    /// The settings, service account, role and API key calls.
+    Admin(AdminRoute),
+}
+
+/// A SCIM call: the account is named by the path and by nothing else.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScimRoute {
+    /// The account's identifier.
+    pub account: String,
+    /// The path of the account's base as the caller wrote it up to there, `/gateway` included.
+    pub base: String,
+    /// What lies below the base; `None` for nothing that SCIM knows.
+    pub endpoint: Option<Endpoint>,
+}
+
+/// An admin call; its account is in the query (`accountIdentifier`), except for accounts themselves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AdminRoute {
+    /// `/ng/api/settings`
+    Settings,
+    /// `/ng/api/settings/{identifier}`
+    Setting(String),
+    /// `/ng/api/settings/jwt-rules`
+    Rules,
+    /// `/ng/api/settings/jwt-rules/{name}`
+    Rule(String),
+    /// `/ng/api/serviceaccount`
+    ServiceAccounts,
+    /// `/ng/api/serviceaccount/{identifier}`
+    ServiceAccount(String),
+    /// `/authz/api/roles`
+    Roles,
+    /// `/authz/api/roles/{identifier}`
+    Role(String),
+    /// `/authz/api/roleassignments`
+    RoleAssignments,
+    /// `/authz/api/roleassignments/{identifier}`
+    RoleAssignment(String),
+    /// `/ng/api/token`
+    Tokens,
+    /// `/ng/api/token/{identifier}`
+    Token(String),
+    /// `/ng/api/accounts/{account}`
+    Account(String),
+}
+
+/// Whether a text can be an account's identifier: 1 to 64 letters, digits, `_` and `-`.
+pub fn is_account_identifier(text: &str) -> bool {
+    (1..=64).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
+}
+
+impl Route {
+    /// The route of an absolute path (percent-encoded, without the query).
+    ///
+    /// # Errors
+    /// The path is not percent-encoded UTF-8.
+    pub fn parse(path: &str) -> Result<Option<Self>, Error> {
+        let all = segments(path)?;
+        let (prefix, rest) = match all.split_first() {
+            Some((first, rest)) if first == "gateway" => ("/gateway", rest),
+            _ => ("", all.as_slice()),
+        };
+        let names: Vec<&str> = rest.iter().map(String::as_str).collect();
+        let owned = |name: &str| name.to_owned();
+        let admin = match names.as_slice() {
+            ["healthz"] if prefix.is_empty() => return Ok(Some(Self::Health)),
+            ["ng", "api", "scim", "account", account, below @ ..] if is_account_identifier(account) => {
+                let below: Vec<String> = below.iter().map(|name| owned(name)).collect();
+                return Ok(Some(Self::Scim(ScimRoute {
+                    account: owned(account),
+                    base: format!("{prefix}/ng/api/scim/account/{account}"),
+                    endpoint: Endpoint::from_segments(&below),
+                })));
+            }
+            ["ng", "api", "settings"] => AdminRoute::Settings,
+            ["ng", "api", "settings", "jwt-rules"] => AdminRoute::Rules,
+            ["ng", "api", "settings", "jwt-rules", name] => AdminRoute::Rule(owned(name)),
+            ["ng", "api", "settings", name] => AdminRoute::Setting(owned(name)),
+            ["ng", "api", "serviceaccount"] => AdminRoute::ServiceAccounts,
+            ["ng", "api", "serviceaccount", name] => AdminRoute::ServiceAccount(owned(name)),
+            ["authz", "api", "roles"] => AdminRoute::Roles,
+            ["authz", "api", "roles", name] => AdminRoute::Role(owned(name)),
+            ["authz", "api", "roleassignments"] => AdminRoute::RoleAssignments,
+            ["authz", "api", "roleassignments", name] => AdminRoute::RoleAssignment(owned(name)),
+            ["ng", "api", "token"] => AdminRoute::Tokens,
+            ["ng", "api", "token", name] => AdminRoute::Token(owned(name)),
+            ["ng", "api", "accounts", name] => AdminRoute::Account(owned(name)),
+            _ => return Ok(None),
+        };
+        Ok(Some(Self::Admin(admin)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use scim_edge_scim::endpoint::Kind;
+
+    #[track_caller]
+    fn scim(path: &str) -> ScimRoute {
+        match Route::parse(path).unwrap() {
+            Some(Route::Scim(route)) => route,
+            other => panic!("{path}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn scim_calls_name_their_account_in_the_path() {
+        let route = scim("/gateway/ng/api/scim/account/acc-1/Users/7");
+        assert_eq!(route.account, "acc-1");
+        assert_eq!(route.base, "/gateway/ng/api/scim/account/acc-1");
+        assert_eq!(route.endpoint, Some(Endpoint::Resource(Kind::User, "7".into())));
+        assert_eq!(scim("//ng/api/scim/account/a//users/").endpoint, Some(Endpoint::Collection(Kind::User)));
+        assert_eq!(scim("/ng/api/scim/account/a/nonsense").endpoint, None);
+    }
+
+    #[test]
+    fn what_is_no_route_is_none() {
+        for path in ["/", "/ng/api/scim/account", "/ng/api/scim/account/a.b/Users", "/gateway/healthz", "/ng/api/x"] {
+            assert_eq!(Route::parse(path).unwrap(), None, "{path}");
+        }
+    }
+
+    #[test]
+    fn admin_calls() {
+        let cases = [
+            ("/ng/api/settings", AdminRoute::Settings),
+            ("/gateway/ng/api/settings/x", AdminRoute::Setting("x".into())),
+            ("/ng/api/settings/jwt-rules/okta", AdminRoute::Rule("okta".into())),
+            ("/ng/api/serviceaccount/a%20b", AdminRoute::ServiceAccount("a b".into())),
+            ("/authz/api/roleassignments/", AdminRoute::RoleAssignments),
+        ];
+        for (path, route) in cases {
+            assert_eq!(Route::parse(path).unwrap(), Some(Route::Admin(route)), "{path}");
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! Which URLs the gateway may be told to ask: key sets and origins.
+//!
+//! An account's administrator writes these, and the gateway asks them from inside its own network:
+//! what they name must be a public host. A name that resolves to a private address cannot be seen
+//! from here; Workers' fetch does not route to private networks.
+
+use url::{Host, Url};
+
+/// The longest URL, in bytes.
+pub const LIMIT: usize = 2048;
+
+/// Names that lead to the machine itself or to a private network.
+const PRIVATE_SUFFIXES: [&str; 6] = ["localhost", "local", "internal", "localdomain", "home.arpa", "onion"];
+
+/// A checked URL, as the WHATWG parser writes it.
+///
+/// # Errors
+/// A sentence that says what to change.
+pub fn check(text: &str, development: bool) -> Result<Url, &'static str> {
+    if text.len() > LIMIT {
+        return Err("the URL is longer than 2048 bytes");
+    }
+    let url = Url::parse(text).map_err(|_| "this is not an absolute URL")?;
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("the URL must not carry credentials");
+    }
+    if url.fragment().is_some() {
+        return Err("the URL must not have a fragment");
+    }
+    let host = url.host().ok_or("the URL must begin with https://")?;
+    let loopback = match &host {
+        Host::Domain(name) => *name == "localhost",
+        Host::Ipv4(address) => address.is_loopback(),
+        Host::Ipv6(address) => address.is_loopback(),
+    };
+    if development && loopback && matches!(url.scheme(), "http" | "https") {
+        return Ok(url);
+    }
+    if url.scheme() != "https" {
+        return Err("the URL must begin with https://");
+    }
+    match host {
+        Host::Domain(name) if is_public_name(name) => Ok(url),
+        Host::Domain(_) => Err("the URL's host must be a public name"),
+        Host::Ipv4(_) | Host::Ipv6(_) => Err("the URL's host must be a name, not an address"),
+    }
+}
+
+fn is_public_name(name: &str) -> bool {
+    let below = |suffix: &str| {
+        name.strip_suffix(suffix).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+    };
+    name.contains('.') && !name.ends_with('.') && !PRIVATE_SUFFIXES.iter().any(|suffix| below(suffix))
+}
+
+/// Whether the key set at this URL signs the tokens of many tenants, so that a rule must also say
+/// whose tokens it means.
+pub fn is_shared_key_set(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default();
+    let path = url.path().trim_start_matches('/').to_ascii_lowercase();
+    match host {
+        "login.microsoftonline.com" | "login.windows.net" | "sts.windows.net" | "login.microsoftonline.us" => true,
+        "www.googleapis.com" => path.starts_with("oauth2/"),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn public_https_names_pass() {
+        for text in ["https://idp.example.com/keys", "https://idp.example.com:8443/keys?a=b", "HTTPS://IDP.Example.com"] {
+            assert!(check(text, false).is_ok(), "{text}");
+        }
+    }
+
+    #[test]
+    fn everything_else_is_refused() {
+        let cases = [
+            "keys", "", "/keys", "http://idp.example.com/", "ftp://idp.example.com/", "https://user@idp.example.com/",
+            "https://u:p@idp.example.com/", "https://idp.example.com/#x", "https://127.0.0.1/", "https://[::1]/",
+            "https://10.0.0.1/", "https://169.254.169.254/latest", "https://0x7f000001/", "https://2130706433/",
+            "https://127.1/", "https://[::ffff:10.0.0.1]/", "https://localhost/", "https://a.localhost/",
+            "https://printer.local/", "https://metadata.google.internal/", "https://intranet/", "https://example.com./",
+            "http://localhost/", "http://127.0.0.1:9000/", "file:///etc/passwd", "data:text/plain,x", "javascript:1",
+        ];
+        for text in cases {
+            assert!(check(text, false).is_err(), "{text}");
+        }
+        assert!(check(&format!("https://idp.example.com/{}", "a".repeat(LIMIT)), false).is_err());
+    }
+
+    #[test]
+    fn development_adds_loopback_and_nothing_else() {
+        for text in ["http://localhost:9000/keys", "http://127.0.0.1:9000/", "https://[::1]:9000/"] {
+            assert!(check(text, true).is_ok(), "{text}");
+        }
+        for text in ["http://10.0.0.1/", "http://idp.example.com/", "https://printer.local/", "ftp://localhost/"] {
+            assert!(check(text, true).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn shared_key_sets_are_known() {
+        let shared = |text: &str| is_shared_key_set(&Url::parse(text).unwrap());
+        assert!(shared("https://login.microsoftonline.com/common/discovery/v2.0/keys"));
+        assert!(shared("https://login.microsoftonline.com/6d1/discovery/keys"));
+        assert!(!shared("https://example.okta.com/oauth2/v1/keys"));
+    }
+}
