@@ -91,7 +91,8 @@ impl Key {
 fn rsa(n: &str, e: &str) -> Option<String> {
     let modulus = decode(n)?;
     let significant = modulus.first().map(|first| 8_u32.saturating_sub(first.leading_zeros()))?;
-    let bits = u32::try_from(modulus.len()).ok()?.saturating_sub(1).saturating_mul(8).saturating_add(significant);
+    let bits =
+        u32::try_from(modulus.len()).ok()?.saturating_sub(1).saturating_mul(8).saturating_add(significant);
     let odd = modulus.last().is_some_and(|last| last & 1 == 1);
     let sound = significant > 0 && odd && (2048..=8192).contains(&bits) && decode(e)? == [1, 0, 1];
     sound.then(|| format!(r#"{{"e":"AQAB","kty":"RSA","n":"{n}"}}"#))

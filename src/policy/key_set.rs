@@ -52,7 +52,8 @@ pub struct KeySet {
 impl KeySet {
     /// Reads a JWK Set. A key that cannot be used is left out and fails nothing.
     pub fn parse(text: &[u8]) -> Result<Self, KeySetError> {
-        let set = scim_edge_json::parse_object(text, Limits { bytes: BYTES, depth: 16 }).map_err(KeySetError::Json)?;
+        let set = scim_edge_json::parse_object(text, Limits { bytes: BYTES, depth: 16 })
+            .map_err(KeySetError::Json)?;
         Self::from_keys(set.get("keys").and_then(Value::as_array).ok_or(KeySetError::NoKeys)?)
     }
 
@@ -127,7 +128,10 @@ mod tests {
     fn a_set_without_a_usable_key_is_none() {
         assert_eq!(set(&[]), Err(KeySetError::NoneUsable));
         assert_eq!(KeySet::parse(br#"{"keys":{}}"#), Err(KeySetError::NoKeys));
-        assert_eq!(KeySet::parse(b"<html>"), Err(KeySetError::Json(scim_edge_json::Error::Syntax { line: 1, column: 1 })));
+        assert_eq!(
+            KeySet::parse(b"<html>"),
+            Err(KeySetError::Json(scim_edge_json::Error::Syntax { line: 1, column: 1 }))
+        );
         assert_eq!(set(&["1"; 101]), Err(KeySetError::TooMany));
     }
 

@@ -1,10 +1,20 @@
 //! Who may do what: tokens, keys, trust rules and permissions, without a host.
+//!
+//! Read in this order: [`route`] and [`operation`] say what a request asks for, [`credentials`] what
+//! it shows; [`token`], [`key`], [`key_set`], [`rule`] and [`verify`] decide whether to believe it;
+//! [`permission`] whether that is enough; [`refusal`] what is said when not.
 
 pub mod algorithm;
+mod claims;
+pub mod credentials;
 pub mod encoding;
 pub mod key;
 pub mod key_set;
 pub mod operation;
 pub mod permission;
+pub mod refusal;
 pub mod route;
+pub mod rule;
+pub mod token;
 pub mod url;
+pub mod verify;

@@ -27,9 +27,10 @@ pub struct Operation {
 /// The methods of an endpoint, for `Allow`.
 pub fn allowed(endpoint: &Endpoint) -> &'static str {
     match endpoint {
-        Endpoint::Root | Endpoint::ServiceProviderConfig | Endpoint::ResourceTypes(_) | Endpoint::Schemas(None) => {
-            "GET, HEAD, OPTIONS"
-        }
+        Endpoint::Root
+        | Endpoint::ServiceProviderConfig
+        | Endpoint::ResourceTypes(_)
+        | Endpoint::Schemas(None) => "GET, HEAD, OPTIONS",
         Endpoint::Schemas(Some(_)) => "GET, HEAD, PUT, DELETE, OPTIONS",
         Endpoint::Collection(_) => "GET, HEAD, POST, OPTIONS",
         Endpoint::Resource(..) | Endpoint::Me => "GET, HEAD, PUT, PATCH, DELETE, OPTIONS",
@@ -64,7 +65,9 @@ impl Operation {
         let both = needed("GET", Kind::User).union(needed("GET", Kind::Group));
         Some(match (method, endpoint) {
             ("OPTIONS", _) => read("options", Permissions::NONE),
-            (_, Endpoint::ServiceProviderConfig | Endpoint::ResourceTypes(_)) => read("discovery", Permissions::NONE),
+            (_, Endpoint::ServiceProviderConfig | Endpoint::ResourceTypes(_)) => {
+                read("discovery", Permissions::NONE)
+            }
             ("GET" | "HEAD", Endpoint::Schemas(_)) => read("discovery", Permissions::NONE),
             (_, Endpoint::Schemas(_)) => write("schema.write", one(P::AccountEdit)),
             (_, Endpoint::Root) => read("query", both),

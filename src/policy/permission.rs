@@ -162,7 +162,8 @@ mod tests {
     #[test]
     fn a_set_is_a_list_of_names() {
         let set: Permissions =
-            serde_json::from_str(r#"["core_user_view","core_from_the_future","core_usergroup_manage"]"#).unwrap();
+            serde_json::from_str(r#"["core_user_view","core_from_the_future","core_usergroup_manage"]"#)
+                .unwrap();
         assert!(set.has(Permission::UserView) && set.has(Permission::GroupManage));
         assert!(!set.has(Permission::UserManage));
         assert_eq!(serde_json::to_string(&set).unwrap(), r#"["core_user_view","core_usergroup_manage"]"#);

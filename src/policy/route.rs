@@ -132,7 +132,9 @@ mod tests {
 
     #[test]
     fn what_is_no_route_is_none() {
-        for path in ["/", "/ng/api/scim/account", "/ng/api/scim/account/a.b/Users", "/gateway/healthz", "/ng/api/x"] {
+        for path in
+            ["/", "/ng/api/scim/account", "/ng/api/scim/account/a.b/Users", "/gateway/healthz", "/ng/api/x"]
+        {
             assert_eq!(Route::parse(path).unwrap(), None, "{path}");
         }
     }

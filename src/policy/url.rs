@@ -47,9 +47,8 @@ pub fn check(text: &str, development: bool) -> Result<Url, &'static str> {
 }
 
 fn is_public_name(name: &str) -> bool {
-    let below = |suffix: &str| {
-        name.strip_suffix(suffix).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
-    };
+    let below =
+        |suffix: &str| name.strip_suffix(suffix).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
     name.contains('.') && !name.ends_with('.') && !PRIVATE_SUFFIXES.iter().any(|suffix| below(suffix))
 }
 
@@ -59,7 +58,10 @@ pub fn is_shared_key_set(url: &Url) -> bool {
     let host = url.host_str().unwrap_or_default();
     let path = url.path().trim_start_matches('/').to_ascii_lowercase();
     match host {
-        "login.microsoftonline.com" | "login.windows.net" | "sts.windows.net" | "login.microsoftonline.us" => true,
+        "login.microsoftonline.com"
+        | "login.windows.net"
+        | "sts.windows.net"
+        | "login.microsoftonline.us" => true,
         "www.googleapis.com" => path.starts_with("oauth2/"),
         _ => false,
     }
@@ -71,7 +73,11 @@ mod tests {
 
     #[test]
     fn public_https_names_pass() {
-        for text in ["https://idp.example.com/keys", "https://idp.example.com:8443/keys?a=b", "HTTPS://IDP.Example.com"] {
+        for text in [
+            "https://idp.example.com/keys",
+            "https://idp.example.com:8443/keys?a=b",
+            "HTTPS://IDP.Example.com",
+        ] {
             assert!(check(text, false).is_ok(), "{text}");
         }
     }
@@ -79,12 +85,33 @@ mod tests {
     #[test]
     fn everything_else_is_refused() {
         let cases = [
-            "keys", "", "/keys", "http://idp.example.com/", "ftp://idp.example.com/", "https://user@idp.example.com/",
-            "https://u:p@idp.example.com/", "https://idp.example.com/#x", "https://127.0.0.1/", "https://[::1]/",
-            "https://10.0.0.1/", "https://169.254.169.254/latest", "https://0x7f000001/", "https://2130706433/",
-            "https://127.1/", "https://[::ffff:10.0.0.1]/", "https://localhost/", "https://a.localhost/",
-            "https://printer.local/", "https://metadata.google.internal/", "https://intranet/", "https://example.com./",
-            "http://localhost/", "http://127.0.0.1:9000/", "file:///etc/passwd", "data:text/plain,x", "javascript:1",
+            "keys",
+            "",
+            "/keys",
+            "http://idp.example.com/",
+            "ftp://idp.example.com/",
+            "https://user@idp.example.com/",
+            "https://u:p@idp.example.com/",
+            "https://idp.example.com/#x",
+            "https://127.0.0.1/",
+            "https://[::1]/",
+            "https://10.0.0.1/",
+            "https://169.254.169.254/latest",
+            "https://0x7f000001/",
+            "https://2130706433/",
+            "https://127.1/",
+            "https://[::ffff:10.0.0.1]/",
+            "https://localhost/",
+            "https://a.localhost/",
+            "https://printer.local/",
+            "https://metadata.google.internal/",
+            "https://intranet/",
+            "https://example.com./",
+            "http://localhost/",
+            "http://127.0.0.1:9000/",
+            "file:///etc/passwd",
+            "data:text/plain,x",
+            "javascript:1",
         ];
         for text in cases {
             assert!(check(text, false).is_err(), "{text}");
@@ -97,7 +124,9 @@ mod tests {
         for text in ["http://localhost:9000/keys", "http://127.0.0.1:9000/", "https://[::1]:9000/"] {
             assert!(check(text, true).is_ok(), "{text}");
         }
-        for text in ["http://10.0.0.1/", "http://idp.example.com/", "https://printer.local/", "ftp://localhost/"] {
+        for text in
+            ["http://10.0.0.1/", "http://idp.example.com/", "https://printer.local/", "ftp://localhost/"]
+        {
             assert!(check(text, true).is_err(), "{text}");
         }
     }

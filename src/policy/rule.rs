@@ -1,0 +1,120 @@
+//! Trust rules: whose tokens an account accepts, and whom they act as.
+
+use crate::algorithm::Algorithm;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// The skew allowed where a rule says nothing, in seconds.
+pub const DEFAULT_SKEW_SECONDS: u32 = 30;
+
+/// The longest skew, in seconds.
+pub const MAX_SKEW_SECONDS: u32 = 300;
+
+/// Whose tokens are accepted, and whom they act as.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TrustRule {
+    /// Its name; `default` is made of the account's four settings.
+    pub name: String,
+    /// Where the issuer's public keys are (a JWK Set).
+    pub jwks_url: String,
+    /// What `iss` must be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issuer: Option<String>,
+    /// One of these must be in `aud`; any where empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub audiences: Vec<String>,
+    /// The accepted algorithms; every supported one where empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub algorithms: Vec<Algorithm>,
+    /// Claims that must all hold.
+    pub claims: Vec<ClaimMatch>,
+    /// The service account that the request acts as.
+    pub service_account: String,
+    /// How far the issuer's clock may be off, in seconds.
+    pub clock_skew_seconds: u32,
+    /// The longest time from `iat` to `exp`, in seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_lifetime_seconds: Option<u32>,
+}
+
+/// A claim and what it must be.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClaimMatch {
+    /// A JSON Pointer (RFC 6901) where it begins with `/`, else the name of a top-level claim, dots
+    /// and colons included.
+    pub field: String,
+    /// The value: equal after trimming both; an array matches when one of its strings does, a number
+    /// or boolean when its JSON text does.
+    pub value: String,
+}
+
+impl TrustRule {
+    /// Whether tokens with this unverified `iss` can be this rule's.
+    pub fn may_trust(&self, issuer: Option<&Value>) -> bool {
+        self.issuer.as_deref().is_none_or(|own| issuer.and_then(Value::as_str) == Some(own))
+    }
+
+    /// Whether the rule accepts an algorithm.
+    pub fn accepts(&self, algorithm: Algorithm) -> bool {
+        self.algorithms.is_empty() || self.algorithms.contains(&algorithm)
+    }
+}
+
+impl ClaimMatch {
+    /// Whether the claims satisfy it.
+    pub fn holds(&self, claims: &Value) -> bool {
+        let found =
+            if self.field.starts_with('/') { claims.pointer(&self.field) } else { claims.get(&self.field) };
+        found.is_some_and(|found| match found {
+            Value::Array(items) => items.iter().any(|item| item.as_str().is_some_and(|item| self.is(item))),
+            Value::String(text) => self.is(text),
+            Value::Number(number) => self.is(&number.to_string()),
+            Value::Bool(flag) => self.is(if *flag { "true" } else { "false" }),
+            Value::Null | Value::Object(_) => false,
+        })
+    }
+
+    fn is(&self, found: &str) -> bool {
+        found.trim() == self.value.trim()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn claims_match_exactly_and_nothing_less() {
+        let claims = json!({
+            "sub": " TEST098H0000 ", "a.b": "dotted", "https://x/y": "url", "n": 7, "t": true, "z": null,
+            "roles": ["a", "b", 3], "deep": { "er": ["x"], "a/b": "slash" },
+        });
+        let cases = [
+            ("sub", "TEST098H0000", true),
+            ("sub", "test098h0000", false),
+            ("sub", "TEST098", false),
+            ("a.b", "dotted", true),
+            ("https://x/y", "url", true),
+            ("n", "7", true),
+            ("n", "7.0", false),
+            ("t", "true", true),
+            ("z", "null", false),
+            ("roles", "b", true),
+            ("roles", "3", false),
+            ("roles", "a,b", false),
+            ("/roles/0", "a", true),
+            ("/deep/er", "x", true),
+            ("/deep/a~1b", "slash", true),
+            ("deep", "x", false),
+            ("deep.er", "x", false),
+            ("/deep/missing", "", false),
+            ("missing", "", false),
+        ];
+        for (field, value, holds) in cases {
+            let rule = ClaimMatch { field: field.into(), value: value.into() };
+            assert_eq!(rule.holds(&claims), holds, "{field} = {value}");
+        }
+    }
+}
