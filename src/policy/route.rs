@@ -28,17 +28,13 @@ pub struct ScimRoute {
     pub endpoint: Option<Endpoint>,
 }
 
-/// An admin call; its account is in the query (`accountIdentifier`), except for accounts themselves.
+/// An admin call; its account is in the query (`accountIdentifier`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AdminRoute {
     /// `/ng/api/settings`
     Settings,
     /// `/ng/api/settings/{identifier}`
     Setting(String),
-    /// `/ng/api/settings/jwt-rules`
-    Rules,
-    /// `/ng/api/settings/jwt-rules/{name}`
-    Rule(String),
     /// `/ng/api/serviceaccount`
     ServiceAccounts,
     /// `/ng/api/serviceaccount/{identifier}`
@@ -55,8 +51,6 @@ pub enum AdminRoute {
     Tokens,
     /// `/ng/api/token/{identifier}`
     Token(String),
-    /// `/ng/api/accounts/{account}`
-    Account(String),
 }
 
 /// Whether a text can be an account's identifier: 1 to 64 letters, digits, `_` and `-`.
@@ -89,8 +83,6 @@ impl Route {
                 })));
             }
             ["ng", "api", "settings"] => AdminRoute::Settings,
-            ["ng", "api", "settings", "jwt-rules"] => AdminRoute::Rules,
-            ["ng", "api", "settings", "jwt-rules", name] => AdminRoute::Rule(owned(name)),
             ["ng", "api", "settings", name] => AdminRoute::Setting(owned(name)),
             ["ng", "api", "serviceaccount"] => AdminRoute::ServiceAccounts,
             ["ng", "api", "serviceaccount", name] => AdminRoute::ServiceAccount(owned(name)),
@@ -100,7 +92,6 @@ impl Route {
             ["authz", "api", "roleassignments", name] => AdminRoute::RoleAssignment(owned(name)),
             ["ng", "api", "token"] => AdminRoute::Tokens,
             ["ng", "api", "token", name] => AdminRoute::Token(owned(name)),
-            ["ng", "api", "accounts", name] => AdminRoute::Account(owned(name)),
             _ => return Ok(None),
         };
         Ok(Some(Self::Admin(admin)))
@@ -144,7 +135,6 @@ mod tests {
         let cases = [
             ("/ng/api/settings", AdminRoute::Settings),
             ("/gateway/ng/api/settings/x", AdminRoute::Setting("x".into())),
-            ("/ng/api/settings/jwt-rules/okta", AdminRoute::Rule("okta".into())),
             ("/ng/api/serviceaccount/a%20b", AdminRoute::ServiceAccount("a b".into())),
             ("/authz/api/roleassignments/", AdminRoute::RoleAssignments),
         ];

@@ -1,0 +1,156 @@
+//! The account document: everything about an account but its directory, in one JSON text.
+
+use crate::setting::Definition;
+use scim_edge_policy::permission::{Permissions, built_in_role};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// The document's format; a reader refuses a newer one.
+pub const FORMAT: u32 = 1;
+
+/// An account.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Document {
+    /// [`FORMAT`].
+    pub format: u32,
+    /// The account's identifier.
+    pub account: String,
+    /// Grows with every change.
+    pub version: u64,
+    /// Milliseconds since the epoch.
+    pub created_at: i64,
+    /// Set values by identifier; a setting that is not here has its default.
+    pub settings: BTreeMap<String, SettingValue>,
+    /// By identifier.
+    pub service_accounts: BTreeMap<String, ServiceAccount>,
+    /// Custom roles by identifier.
+    pub roles: BTreeMap<String, Role>,
+    /// By identifier.
+    pub role_assignments: BTreeMap<String, RoleAssignment>,
+    /// By identifier.
+    pub api_keys: BTreeMap<String, ApiKeyRecord>,
+}
+
+/// A setting's value.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SettingValue {
+    /// Secrets are sealed.
+    pub value: String,
+    /// Milliseconds since the epoch.
+    pub last_modified_at: i64,
+}
+
+/// Whom requests act as.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ServiceAccount {
+    /// `^[a-zA-Z_][0-9a-zA-Z_$]{0,127}$`, fixed once created.
+    pub identifier: String,
+    /// For people.
+    pub name: String,
+    /// Fixed once created.
+    pub email: String,
+    /// For people.
+    #[serde(default)]
+    pub description: String,
+    /// For people.
+    #[serde(default)]
+    pub tags: BTreeMap<String, String>,
+}
+
+/// A custom role.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Role {
+    /// Its identifier.
+    pub identifier: String,
+    /// For people.
+    pub name: String,
+    /// What it grants.
+    pub permissions: Permissions,
+}
+
+/// A role given to a service account.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RoleAssignment {
+    /// Its identifier.
+    pub identifier: String,
+    /// The role.
+    pub role_identifier: String,
+    /// The service account.
+    pub service_account: String,
+    /// Milliseconds since the epoch.
+    pub created_at: i64,
+}
+
+/// An API key, of which only a hash is kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ApiKeyRecord {
+    /// Its identifier, which is part of the key.
+    pub identifier: String,
+    /// For people.
+    pub name: String,
+    /// The service account of a `sat.` key; none for a `pat.` key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service_account: Option<String>,
+    /// The role of a `pat.` key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<String>,
+    /// SHA-256 of the whole key, base64url.
+    pub hash: String,
+    /// Milliseconds since the epoch.
+    pub created_at: i64,
+    /// Milliseconds since the epoch; none: until revoked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<i64>,
+}
+
+impl Document {
+    /// An account without anything.
+    pub fn new(account: &str, now_ms: i64) -> Self {
+        Self {
+            format: FORMAT,
+            account: account.to_owned(),
+            version: 0,
+            created_at: now_ms,
+            settings: BTreeMap::new(),
+            service_accounts: BTreeMap::new(),
+            roles: BTreeMap::new(),
+            role_assignments: BTreeMap::new(),
+            api_keys: BTreeMap::new(),
+        }
+    }
+
+    /// Reads a stored document.
+    pub fn parse(text: &str) -> Option<Self> {
+        serde_json::from_str::<Self>(text).ok().filter(|document| document.format == FORMAT)
+    }
+
+    /// The text to store.
+    pub fn to_json(&self) -> String {
+        // Maps with string keys, numbers and strings always have a JSON form.
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
+    /// What a role grants; nothing for an unknown one.
+    pub fn role_permissions(&self, identifier: &str) -> Option<Permissions> {
+        built_in_role(identifier).or_else(|| self.roles.get(identifier).map(|role| role.permissions))
+    }
+
+    /// What a service account may do.
+    pub fn permissions_of(&self, service_account: &str) -> Permissions {
+        self.role_assignments
+            .values()
+            .filter(|assignment| assignment.service_account == service_account)
+            .filter_map(|assignment| self.role_permissions(&assignment.role_identifier))
+            .fold(Permissions::NONE, Permissions::union)
+    }
+
+    /// A setting's effective value.
+    pub fn effective<'a>(&'a self, definition: &'a Definition) -> Option<&'a str> {
+        self.settings.get(definition.identifier).map(|setting| setting.value.as_str()).or(definition.default)
+    }
+}

@@ -1,0 +1,176 @@
+//! What the edge needs of an account: the document that is published to KV.
+
+use crate::document::Document;
+use crate::setting as s;
+use scim_edge_policy::algorithm::Algorithm;
+use scim_edge_policy::credentials::{ApiKey, ApiKeyKind};
+use scim_edge_policy::encoding::{decode, encode};
+use scim_edge_policy::permission::Permissions;
+use scim_edge_policy::rule::{ClaimMatch, DEFAULT_SKEW_SECONDS, TrustRule};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+use subtle::ConstantTimeEq;
+
+/// The published format; the edge refuses another one.
+pub const FORMAT: u32 = 1;
+
+/// An account as the edge sees it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Published {
+    /// [`FORMAT`].
+    pub format: u32,
+    /// The account's identifier.
+    pub account: String,
+    /// The document's version: an edge never goes back to an older one.
+    pub version: u64,
+    /// Whose tokens are accepted.
+    pub rules: Vec<TrustRule>,
+    /// What each service account may do.
+    pub service_accounts: BTreeMap<String, Permissions>,
+    /// API keys by identifier.
+    pub api_keys: BTreeMap<String, PublishedKey>,
+    /// How the directory answers.
+    pub directory: DirectorySettings,
+}
+
+/// An API key at the edge.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PublishedKey {
+    /// SHA-256 of the whole key, base64url.
+    pub hash: String,
+    /// The service account of a `sat.` key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service_account: Option<String>,
+    /// What its holder may do.
+    pub permissions: Permissions,
+    /// Milliseconds since the epoch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<i64>,
+}
+
+/// How an account's directory answers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DirectorySettings {
+    /// The SCIM base of the origin, without a trailing slash; none: the directory is the system of record.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin_url: Option<String>,
+    /// The sealed `Authorization` value for the origin, or `passthrough`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin_authorization: Option<String>,
+    /// Seconds.
+    pub max_staleness_seconds: u32,
+    /// Past that: forward reads to the origin instead of marking answers.
+    pub forward_when_stale: bool,
+    /// Whether SCIM is read strictly.
+    pub strict: bool,
+}
+
+/// Who holds an API key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holder {
+    /// For the audit: the key's identifier, or its service account.
+    pub name: String,
+    /// What the holder may do.
+    pub permissions: Permissions,
+}
+
+impl Published {
+    /// What the edge needs of a document.
+    pub fn of(document: &Document) -> Self {
+        let value = |identifier: &str| {
+            s::definition(identifier).and_then(|definition| document.effective(definition)).map(str::to_owned)
+        };
+        let number = |identifier: &str| value(identifier).and_then(|text| text.parse::<u32>().ok());
+        let service_accounts = document
+            .service_accounts
+            .keys()
+            .map(|identifier| (identifier.clone(), document.permissions_of(identifier)))
+            .collect();
+        let api_keys = document.api_keys.values().map(|record| {
+            let permissions = match (&record.service_account, &record.role) {
+                (Some(owner), _) => document.permissions_of(owner),
+                (None, Some(role)) => document.role_permissions(role).unwrap_or_default(),
+                (None, None) => Permissions::NONE,
+            };
+            let key = PublishedKey {
+                hash: record.hash.clone(),
+                service_account: record.service_account.clone(),
+                permissions,
+                expires_at: record.expires_at,
+            };
+            (record.identifier.clone(), key)
+        });
+        Self {
+            format: FORMAT,
+            account: document.account.clone(),
+            version: document.version,
+            rules: default_rule(&value).into_iter().collect(),
+            service_accounts,
+            api_keys: api_keys.collect(),
+            directory: DirectorySettings {
+                origin_url: value(s::ORIGIN_URL).map(|url| url.trim_end_matches('/').to_owned()),
+                origin_authorization: value(s::ORIGIN_AUTHORIZATION),
+                max_staleness_seconds: number(s::MAX_STALENESS).unwrap_or(900),
+                forward_when_stale: value(s::WHEN_STALE).as_deref() == Some("forward"),
+                strict: value(s::DIALECT).as_deref() == Some("strict"),
+            },
+        }
+    }
+
+    /// Reads a published document.
+    pub fn parse(text: &str) -> Option<Self> {
+        serde_json::from_str::<Self>(text).ok().filter(|published| published.format == FORMAT)
+    }
+
+    /// The text to publish.
+    pub fn to_json(&self) -> String {
+        // Maps with string keys, numbers and strings always have a JSON form.
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
+    /// The holder of an API key, where it is one of this account's, neither revoked nor expired. The
+    /// comparison takes the same time wherever two hashes differ.
+    pub fn authenticate(&self, key: &ApiKey<'_>, now_ms: i64) -> Option<Holder> {
+        let record = self.api_keys.get(key.identifier)?;
+        let hash: [u8; 32] = decode(&record.hash)?.try_into().ok()?;
+        let same = bool::from(hash.ct_eq(&Sha256::digest(key.text.as_bytes())[..]));
+        let kind =
+            if record.service_account.is_some() { ApiKeyKind::ServiceAccount } else { ApiKeyKind::Personal };
+        let valid = record.expires_at.is_none_or(|expiry| now_ms < expiry);
+        if !same || !valid || key.account != self.account || key.kind != kind {
+            return None;
+        }
+        let name = record.service_account.clone().unwrap_or_else(|| format!("pat.{}", key.identifier));
+        Some(Holder { name, permissions: record.permissions })
+    }
+}
+
+/// The hash that is kept of an API key.
+pub fn hash(key: &str) -> String {
+    encode(&Sha256::digest(key.as_bytes()))
+}
+
+/// The rule of the four settings, once all of them are set.
+fn default_rule(value: &impl Fn(&str) -> Option<String>) -> Option<TrustRule> {
+    let items = |identifier: &str| {
+        value(identifier).map(|text| s::list(&text).map(str::to_owned).collect::<Vec<_>>())
+    };
+    let algorithms = items(s::ALGORITHMS).unwrap_or_default();
+    Some(TrustRule {
+        name: "default".to_owned(),
+        jwks_url: value(s::JWKS_URL)?,
+        issuer: value(s::ISSUER),
+        audiences: items(s::AUDIENCE).unwrap_or_default(),
+        algorithms: algorithms.iter().filter_map(|name| Algorithm::from_name(name)).collect(),
+        claims: vec![ClaimMatch { field: value(s::KEY_FIELD)?, value: value(s::VALUE_FIELD)? }],
+        service_account: value(s::SERVICE_ACCOUNT)?,
+        clock_skew_seconds: value(s::CLOCK_SKEW)
+            .and_then(|text| text.parse().ok())
+            .unwrap_or(DEFAULT_SKEW_SECONDS),
+        max_lifetime_seconds: value(s::MAX_LIFETIME).and_then(|text| text.parse().ok()),
+    })
+}
