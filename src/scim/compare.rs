@@ -151,7 +151,7 @@ pub(crate) fn text(value: &Value) -> Option<Cow<'_, str>> {
 
 /// Whether a value counts as present (RFC 7644 `pr`: "a non-empty or non-null value, or … a non-empty
 /// node for complex attributes").
-pub fn is_present(value: &Value) -> bool {
+pub(crate) fn is_present(value: &Value) -> bool {
     present_within(value, 8)
 }
 

@@ -7,8 +7,8 @@
 //!
 //! A multi-valued attribute satisfies a comparison if any of its values does (RFC 7644 §3.4.2.2); a
 //! value path if one value satisfies all that stands in the brackets. A complex attribute without a
-//! sub-attribute is compared by its `value`. An attribute that no schema defines is `invalidFilter`: an
-//! empty answer would let a client create what exists.
+//! sub-attribute is compared by its `value`. An attribute that no schema defines, or that is never
+//! returned, is `invalidFilter`: an empty answer would let a client create what exists.
 
 use crate::compare::{Comparison, boolean, is_present};
 use crate::endpoint::Kind;
@@ -16,7 +16,7 @@ use crate::error::{Error, ScimType};
 use crate::filter::{Filter, Literal, Operator};
 use crate::lookup::{self, Lookup};
 use crate::path::AttributePath;
-use crate::schema::{Attribute, Schemas, Type};
+use crate::schema::{Attribute, Mutability, Returned, Schemas, Type};
 use serde_json::{Map, Value};
 
 /// A compiled filter over resources of one kind.
@@ -225,12 +225,20 @@ fn typed(literal: &Literal, kind: Type) -> Option<Value> {
     }
 }
 
+/// Whether an attribute cannot be read: asking for it would answer nothing, or what must not be told.
+fn hidden(attribute: &Attribute) -> bool {
+    attribute.mutability == Mutability::WriteOnly || attribute.returned == Returned::Never
+}
+
 fn find<'a>(path: &AttributePath, schemas: &'a Schemas, kind: Kind) -> Option<Found<'a>> {
     let (extension, attribute) = schemas.find(kind, path.urn.as_deref(), &path.name)?;
     let leaf = match &path.sub {
         Some(sub) => attribute.sub(sub)?,
         None => attribute,
     };
+    if hidden(attribute) || hidden(leaf) {
+        return None;
+    }
     let target = Target {
         extension: extension.map(str::to_owned),
         name: attribute.name.clone(),
@@ -280,13 +288,13 @@ impl<'a> Scope<'a> {
                 if others && Kind::ALL.into_iter().any(elsewhere) {
                     return Ok(Found::Elsewhere);
                 }
-                Err(invalid(format!("{path} is not an attribute of any schema here")))
+                Err(invalid(format!("{path} is not an attribute that can be asked for here")))
             }
             Self::Element(attribute) => {
                 let own = |path: &AttributePath| path.urn.is_none() && path.sub.is_none();
                 let simple = attribute.kind != Type::Complex && attribute.multi_valued;
                 let leaf = match attribute.sub(&path.name) {
-                    Some(sub) if own(path) => sub,
+                    Some(sub) if own(path) && !hidden(sub) => sub,
                     // A multi-valued attribute of plain values: `value` is the value.
                     None if simple && own(path) && path.name.eq_ignore_ascii_case("value") => attribute,
                     _ => {

@@ -1,12 +1,18 @@
 //! RFC 7643 and RFC 7644 without a host: schemas, filters, PATCH, projection, errors, endpoints.
 
+mod compare;
+pub mod definitions;
 pub mod endpoint;
 pub mod error;
+pub mod evaluate;
 pub mod filter;
 pub mod fold;
 pub mod instant;
 mod lexer;
+pub mod lookup;
 pub mod parser;
 pub mod path;
 pub mod query;
 pub mod relocate;
+pub mod schema;
+pub mod sort;

@@ -64,7 +64,7 @@ pub struct Sorter {
 
 impl Sorter {
     /// Resolves `sortBy` for one kind. A complex attribute sorts by its `value`; one that has none, or
-    /// an attribute no schema defines, is `invalidValue`.
+    /// one that no filter can ask for, is `invalidValue`.
     pub fn new(by: &AttributePath, order: Order, schemas: &Schemas, kind: Kind) -> Result<Self, Error> {
         let refuse = |why| Err(Error::new(ScimType::InvalidValue, format!("sortBy {by}: {why}")));
         match evaluate::resolve(by, schemas, kind) {
@@ -72,7 +72,7 @@ impl Sorter {
                 Ok(Self { target: Some(target), kind: leaf.kind, case_exact: leaf.case_exact, order })
             }
             Some(_) => refuse("a complex attribute: name one of its sub-attributes"),
-            None => refuse("not an attribute of any schema here"),
+            None => refuse("not an attribute that can be asked for here"),
         }
     }
 
