@@ -1,10 +1,6 @@
 //! `tests/cases/filters.json`, and what indexes may promise about the same filters. Runs natively and
 //! under wasm-pack.
-#![allow(
-    clippy::arithmetic_side_effects,
-    clippy::unwrap_used,
-    clippy::indexing_slicing
-)]
+#![allow(clippy::arithmetic_side_effects, clippy::unwrap_used, clippy::indexing_slicing)]
 
 mod common;
 
@@ -30,44 +26,26 @@ fn cases() -> Value {
 }
 
 fn compile(filter: &str, kind: Kind) -> Result<Matcher, Error> {
-    Matcher::compile(
-        &Filter::parse(filter, Options::TOLERANT)?,
-        &Schemas::default(),
-        kind,
-    )
+    Matcher::compile(&Filter::parse(filter, Options::TOLERANT)?, &Schemas::default(), kind)
 }
 
 fn resources(cases: &Value, kind: Kind) -> Vec<(&str, &Map<String, Value>)> {
     let resources = cases[kind.name()]["resources"].as_object().unwrap();
-    resources
-        .iter()
-        .map(|(name, resource)| (name.as_str(), resource.as_object().unwrap()))
-        .collect()
+    resources.iter().map(|(name, resource)| (name.as_str(), resource.as_object().unwrap())).collect()
 }
 
 /// Whether a lookup leads to a resource: what an index over the resources would answer.
 fn leads_to(lookup: &Lookup, resource: &Map<String, Value>) -> bool {
     let text = |name: &str| resource.get(name).and_then(Value::as_str);
     let values = |name: &str| {
-        let values = resource
-            .get(name)
-            .and_then(Value::as_array)
-            .map(Vec::as_slice)
-            .unwrap_or_default();
-        values
-            .iter()
-            .filter_map(|value| value["value"].as_str())
-            .collect::<Vec<_>>()
+        let values = resource.get(name).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        values.iter().filter_map(|value| value["value"].as_str()).collect::<Vec<_>>()
     };
     match lookup {
         Lookup::Id(id) => text("id") == Some(id),
         Lookup::ExternalId(id) => text("externalId") == Some(id),
         Lookup::Name(name) => {
-            let own = if resource.contains_key("userName") {
-                "userName"
-            } else {
-                "displayName"
-            };
+            let own = if resource.contains_key("userName") { "userName" } else { "displayName" };
             text(own).map(fold).as_ref() == Some(name)
         }
         Lookup::Email(address) => values("emails").iter().any(|value| fold(value) == *address),
@@ -88,20 +66,13 @@ fn accepted<'a>(
         let told = matcher.matches_with(resource, &|lookup| Some(leads_to(lookup, resource)));
         assert_eq!(matches, told, "{filter}: {name}");
         if let Some(lookups) = matcher.lookups().filter(|_| matches) {
-            assert!(
-                lookups.iter().any(|l| leads_to(l, resource)),
-                "{filter}: {lookups:?} miss {name}"
-            );
+            assert!(lookups.iter().any(|l| leads_to(l, resource)), "{filter}: {lookups:?} miss {name}");
         }
         for attribute in ["meta", "groups", "members"] {
             if !matcher.reads(attribute, false) {
                 let mut without = (*resource).clone();
                 without.remove(attribute);
-                assert_eq!(
-                    matches,
-                    matcher.matches(&without),
-                    "{filter}: reads {attribute} of {name}"
-                );
+                assert_eq!(matches, matcher.matches(&without), "{filter}: reads {attribute} of {name}");
             }
         }
         if matches {
@@ -129,12 +100,7 @@ fn every_filter_accepts_what_it_says() {
             }
         }
     }
-    assert!(
-        wrong.is_empty(),
-        "{} of {count}:\n{}",
-        wrong.len(),
-        wrong.join("\n")
-    );
+    assert!(wrong.is_empty(), "{} of {count}:\n{}", wrong.len(), wrong.join("\n"));
 }
 
 #[test]
@@ -152,11 +118,7 @@ fn random_filters_agree_with_their_lookups() {
             accepted(&matcher, &resources, &text);
             let not = Matcher::compile(&Filter::Not(Box::new(filter)), &schemas, kind).unwrap();
             for (name, resource) in &resources {
-                assert_ne!(
-                    matcher.matches(resource),
-                    not.matches(resource),
-                    "{text}: {name}"
-                );
+                assert_ne!(matcher.matches(resource), not.matches(resource), "{text}: {name}");
             }
         }
     }
@@ -204,19 +166,12 @@ fn damaged_filters_never_panic() {
         let text = common::mutate(&mut random, text, other, WORDS);
         for kind in Kind::ALL {
             if let Ok(matcher) = compile(&text, kind) {
-                accepted(
-                    &matcher,
-                    &resources(&cases, kind),
-                    &format!("seed {seed}, round {round}: {text}"),
-                );
+                accepted(&matcher, &resources(&cases, kind), &format!("seed {seed}, round {round}: {text}"));
                 compiled += 1;
             }
         }
     }
-    assert!(
-        compiled > 100,
-        "seed {seed}: only {compiled} filters were still filters"
-    );
+    assert!(compiled > 100, "seed {seed}: only {compiled} filters were still filters");
 }
 
 /// A random filter over the attributes and values of the cases' resources.
@@ -253,41 +208,21 @@ fn indexable(random: &mut Random, depth: usize, kind: Kind) -> Filter {
             ],
             &["emails", "groups"],
         ),
-        Kind::Group => (
-            &[
-                "id",
-                "externalId",
-                "displayName",
-                "members",
-                "members.value",
-            ],
-            &["members"],
-        ),
+        Kind::Group => (&["id", "externalId", "displayName", "members", "members.value"], &["members"]),
     };
     if depth > 0 && random.below(3) > 0 {
         return match random.below(4) {
             0 => Filter::Not(Box::new(indexable(random, depth - 1, kind))),
-            1 => Filter::Or(vec![
-                indexable(random, depth - 1, kind),
-                indexable(random, depth - 1, kind),
-            ]),
-            _ => Filter::And(vec![
-                indexable(random, depth - 1, kind),
-                indexable(random, depth - 1, kind),
-            ]),
+            1 => Filter::Or(vec![indexable(random, depth - 1, kind), indexable(random, depth - 1, kind)]),
+            _ => Filter::And(vec![indexable(random, depth - 1, kind), indexable(random, depth - 1, kind)]),
         };
     }
     let operator = |random: &mut Random| {
-        if random.below(3) > 0 {
-            Operator::Eq
-        } else {
-            *random.pick(&Operator::ALL)
-        }
+        if random.below(3) > 0 { Operator::Eq } else { *random.pick(&Operator::ALL) }
     };
     let value = |random: &mut Random| Literal::String((*random.pick(VALUES)).to_owned());
     if random.below(4) == 0 {
-        let mut test =
-            |name| Filter::Compare(AttributePath::name(name), operator(random), value(random));
+        let mut test = |name| Filter::Compare(AttributePath::name(name), operator(random), value(random));
         let (a, b, c) = (test("value"), test("type"), test("value"));
         let inner = match random.below(4) {
             0 => Filter::And(vec![a, b]),
@@ -297,11 +232,7 @@ fn indexable(random: &mut Random, depth: usize, kind: Kind) -> Filter {
         };
         return Filter::Element(AttributePath::name(*random.pick(elements)), Box::new(inner));
     }
-    Filter::Compare(
-        random.pick(names).parse().unwrap(),
-        operator(random),
-        value(random),
-    )
+    Filter::Compare(random.pick(names).parse().unwrap(), operator(random), value(random))
 }
 
 #[test]
@@ -312,24 +243,12 @@ fn indexes_serve_what_they_can() {
     let email = |address: &str| Lookup::Email(address.into());
     assert_eq!(user("userName eq \"DÄVE\""), Some(vec![name("däve")]));
     assert_eq!(user("id eq \"A\""), Some(vec![Lookup::Id("A".into())]));
-    assert_eq!(
-        user("externalId eq \"A\""),
-        Some(vec![Lookup::ExternalId("A".into())])
-    );
+    assert_eq!(user("externalId eq \"A\""), Some(vec![Lookup::ExternalId("A".into())]));
     assert_eq!(user("emails eq \"A@b\""), Some(vec![email("a@b")]));
-    assert_eq!(
-        user("emails[type eq \"work\"].value eq \"A@b\""),
-        Some(vec![email("a@b")])
-    );
-    assert_eq!(
-        user("emails[value eq \"a\" or value eq \"b\"]"),
-        Some(vec![email("a"), email("b")])
-    );
+    assert_eq!(user("emails[type eq \"work\"].value eq \"A@b\""), Some(vec![email("a@b")]));
+    assert_eq!(user("emails[value eq \"a\" or value eq \"b\"]"), Some(vec![email("a"), email("b")]));
     assert_eq!(user("emails[value eq \"a\" or type eq \"b\"]"), None);
-    assert_eq!(
-        user("groups.value eq \"g\""),
-        Some(vec![Lookup::Group("g".into())])
-    );
+    assert_eq!(user("groups.value eq \"g\""), Some(vec![Lookup::Group("g".into())]));
     assert_eq!(
         user("groups.value eq \"g\" and emails eq \"a\" and userName eq \"x\""),
         Some(vec![name("x")])
@@ -338,10 +257,7 @@ fn indexes_serve_what_they_can() {
         user("userName eq \"x\" or userName eq \"X\" or id eq \"y\""),
         Some(vec![name("x"), Lookup::Id("y".into())])
     );
-    assert_eq!(
-        user("userName eq \"x\" and (title pr or not (active eq true))"),
-        Some(vec![name("x")])
-    );
+    assert_eq!(user("userName eq \"x\" and (title pr or not (active eq true))"), Some(vec![name("x")]));
     for filter in [
         "userName ne \"x\"",
         "userName sw \"x\"",
@@ -356,30 +272,18 @@ fn indexes_serve_what_they_can() {
     }
     let group = |filter: &str| plan(filter, Kind::Group);
     assert_eq!(group("displayName eq \"X\""), Some(vec![name("x")]));
-    assert_eq!(
-        group("members eq \"u\""),
-        Some(vec![Lookup::Member("u".into())])
-    );
-    assert_eq!(
-        group("id eq \"g\" and members eq \"u\""),
-        Some(vec![Lookup::Id("g".into())])
-    );
+    assert_eq!(group("members eq \"u\""), Some(vec![Lookup::Member("u".into())]));
+    assert_eq!(group("id eq \"g\" and members eq \"u\""), Some(vec![Lookup::Id("g".into())]));
 }
 
 #[test]
 fn membership_can_be_told() {
     let asks = |filter: &str| compile(filter, Kind::Group).unwrap().reads("members", true);
     assert!(!asks("id eq \"g\" and members eq \"u\""));
-    assert!(!asks(
-        "members[value eq \"u\"] or not (members.value eq \"v\")"
-    ));
+    assert!(!asks("members[value eq \"u\"] or not (members.value eq \"v\")"));
     assert!(asks("members[value eq \"u\" and type eq \"User\"]"));
     assert!(asks("members pr") && asks("members.value ne \"u\""));
-    assert!(
-        compile("members eq \"u\"", Kind::Group)
-            .unwrap()
-            .reads("members", false)
-    );
+    assert!(compile("members eq \"u\"", Kind::Group).unwrap().reads("members", false));
     let matcher = compile("members eq \"u\" and displayName pr", Kind::Group).unwrap();
     let group = json!({"displayName": "x"});
     let group = group.as_object().unwrap();
@@ -397,21 +301,12 @@ fn queries_over_every_kind_know_each_others_attributes() {
     let cases = cases();
     let groups = resources(&cases, Kind::Group);
     let found = |filter: &str| accepted(&across(filter, Kind::Group).unwrap(), &groups, filter);
-    assert_eq!(
-        found("userName eq \"jim\" or displayName eq \"employees\""),
-        ["empty"]
-    );
+    assert_eq!(found("userName eq \"jim\" or displayName eq \"employees\""), ["empty"]);
     assert_eq!(found("userName pr"), Vec::<&str>::new());
     assert_eq!(found("not (emails[type eq \"work\"])"), ["guides", "empty"]);
-    assert_eq!(
-        found("userName ne \"jim\" and active eq null"),
-        ["guides", "empty"]
-    );
+    assert_eq!(found("userName ne \"jim\" and active eq null"), ["guides", "empty"]);
     assert!(across("members.value eq \"x\"", Kind::User).is_ok());
-    assert_eq!(
-        across("foo eq \"x\"", Kind::Group).unwrap_err().scim_type,
-        Some(ScimType::InvalidFilter)
-    );
+    assert_eq!(across("foo eq \"x\"", Kind::Group).unwrap_err().scim_type, Some(ScimType::InvalidFilter));
 }
 
 #[test]
@@ -419,19 +314,14 @@ fn one_value_is_asked_and_described() {
     let schemas = Schemas::default();
     let element = |path: &str| {
         let path = Path::parse(path, Options::TOLERANT).unwrap();
-        let (_, attribute) = schemas
-            .find(Kind::User, None, &path.attribute.name)
-            .unwrap();
+        let (_, attribute) = schemas.find(Kind::User, None, &path.attribute.name).unwrap();
         ElementMatcher::compile(&path.filter.unwrap(), attribute)
     };
     let work = element("emails[type eq \"WORK\"].value").unwrap();
     assert!(work.matches(&json!({"type": "work"})) && !work.matches(&json!({"type": "home"})));
     for (path, template) in [
         ("emails[type eq \"WORK\"].value", json!({"type": "WORK"})),
-        (
-            "emails[TYPE eq \"work\" and Primary eq \"True\"]",
-            json!({"type": "work", "primary": true}),
-        ),
+        ("emails[TYPE eq \"work\" and Primary eq \"True\"]", json!({"type": "work", "primary": true})),
         ("roles[primary eq True].value", json!({"primary": true})),
         ("emails[type ne \"work\"]", Value::Null),
         ("emails[type eq \"work\" or type eq \"home\"]", Value::Null),
@@ -440,14 +330,7 @@ fn one_value_is_asked_and_described() {
         ("emails[type eq null]", Value::Null),
     ] {
         let matcher = element(path).unwrap();
-        assert_eq!(
-            matcher
-                .template()
-                .cloned()
-                .map_or(Value::Null, Value::Object),
-            template,
-            "{path}"
-        );
+        assert_eq!(matcher.template().cloned().map_or(Value::Null, Value::Object), template, "{path}");
         assert!(template.is_null() || matcher.matches(&template), "{path}");
     }
     assert!(element("emails[foo eq 1]").is_err());
@@ -459,18 +342,11 @@ fn one_value_is_asked_and_described() {
 fn sorts_by_any_attribute() {
     let cases = cases();
     let sorted = |by: &str, order| {
-        let sorter =
-            Sorter::new(&by.parse().unwrap(), order, &Schemas::default(), Kind::User).unwrap();
-        let mut keyed: Vec<_> = resources(&cases, Kind::User)
-            .into_iter()
-            .map(|(name, r)| (sorter.key(r), name))
-            .collect();
+        let sorter = Sorter::new(&by.parse().unwrap(), order, &Schemas::default(), Kind::User).unwrap();
+        let mut keyed: Vec<_> =
+            resources(&cases, Kind::User).into_iter().map(|(name, r)| (sorter.key(r), name)).collect();
         keyed.sort_by(|(a, _), (b, _)| sorter.compare(a, b));
-        keyed
-            .into_iter()
-            .map(|(_, name)| name)
-            .collect::<Vec<_>>()
-            .join(" ")
+        keyed.into_iter().map(|(_, name)| name).collect::<Vec<_>>().join(" ")
     };
     for (by, ascending, descending) in [
         ("userName", "babs dave jim", "jim dave babs"),
@@ -492,12 +368,7 @@ fn sorts_by_any_attribute() {
         assert_eq!(sorted(by, Order::Descending), descending, "{by}");
     }
     let fails = |by: &str| {
-        let sorter = Sorter::new(
-            &by.parse().unwrap(),
-            Order::Ascending,
-            &Schemas::default(),
-            Kind::User,
-        );
+        let sorter = Sorter::new(&by.parse().unwrap(), Order::Ascending, &Schemas::default(), Kind::User);
         sorter.unwrap_err().scim_type
     };
     assert_eq!(fails("name"), Some(ScimType::InvalidValue));
@@ -506,19 +377,9 @@ fn sorts_by_any_attribute() {
     let across = Sorter::across(&by, Order::Descending, &Schemas::default(), Kind::Group).unwrap();
     let user = Sorter::across(&by, Order::Descending, &Schemas::default(), Kind::User).unwrap();
     let key = |sorter: &Sorter, kind| sorter.key(resources(&cases, kind)[0].1);
+    assert!(across.compare(&key(&across, Kind::Group), &key(&user, Kind::User)).is_lt());
     assert!(
-        across
-            .compare(&key(&across, Kind::Group), &key(&user, Kind::User))
-            .is_lt()
-    );
-    assert!(
-        Sorter::across(
-            &"foo".parse().unwrap(),
-            Order::Ascending,
-            &Schemas::default(),
-            Kind::Group
-        )
-        .is_err()
+        Sorter::across(&"foo".parse().unwrap(), Order::Ascending, &Schemas::default(), Kind::Group).is_err()
     );
     assert_eq!(Order::parse("DESCENDING"), Ok(Order::Descending));
     assert!(Order::parse("up").is_err());
