@@ -2,6 +2,7 @@
 
 mod compare;
 pub mod definitions;
+pub mod dialect;
 pub mod endpoint;
 pub mod error;
 pub mod evaluate;
@@ -11,8 +12,10 @@ pub mod instant;
 mod lexer;
 pub mod lookup;
 pub mod parser;
+pub mod patch;
 pub mod path;
 pub mod query;
 pub mod relocate;
 pub mod schema;
 pub mod sort;
+pub mod validate;

@@ -1,0 +1,38 @@
+//! Dialects: where what RFC 7644 says and what identity providers send exclude each other.
+//!
+//! | | tolerant | strict |
+//! | --- | --- | --- |
+//! | unknown attribute in a body | ignored | `invalidValue` |
+//! | a body without its core schema's URN, or with an unknown one | accepted | `invalidValue` |
+//! | number for a string, string for a number, one value for a list | converted | `invalidValue` |
+//! | dotted and URN names in a body (`"name.givenName"`) | understood | `invalidValue` |
+//! | PATCH to a value path that matches nothing | the value it describes is added | `noTarget` |
+//! | PATCH that removes what is not there | nothing happens | `noTarget` |
+//! | a filter's unquoted value, `emails[…].value eq "x"` | understood | `invalidFilter` |
+
+use crate::parser::Options;
+
+/// How strictly a client is read; a setting of the account.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Dialect {
+    /// Everything that has one sensible meaning is accepted.
+    #[default]
+    Tolerant,
+    /// The RFC's letter.
+    Strict,
+}
+
+impl Dialect {
+    /// Whether this is [`Self::Tolerant`].
+    pub fn is_tolerant(self) -> bool {
+        self == Self::Tolerant
+    }
+
+    /// How filters are read.
+    pub fn filter_options(self) -> Options {
+        match self {
+            Self::Tolerant => Options::TOLERANT,
+            Self::Strict => Options::STRICT,
+        }
+    }
+}
