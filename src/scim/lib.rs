@@ -3,6 +3,7 @@
 mod compare;
 pub mod definitions;
 pub mod dialect;
+pub mod discovery;
 pub mod endpoint;
 pub mod error;
 pub mod evaluate;
@@ -14,6 +15,7 @@ pub mod lookup;
 pub mod parser;
 pub mod patch;
 pub mod path;
+pub mod project;
 pub mod query;
 pub mod relocate;
 pub mod schema;
