@@ -1,1 +1,183 @@
 //! A SCIM server and replica over any SQLite, without a host.
+//!
+//! [`Directory::respond`] maps a SCIM request to a SCIM answer. Who may make the request has been
+//! decided before. [`replica`] keeps the same tables as a copy of an origin's.
+
+mod bulk;
+mod cursor;
+mod extension;
+mod list;
+pub mod message;
+mod render;
+pub mod replica;
+pub mod sql;
+mod store;
+mod tables;
+mod time;
+mod write;
+
+use message::{Failure, Request, Response};
+use render::{Relations, Renderer, etag};
+use scim_edge_scim::discovery::{self, Features};
+use scim_edge_scim::endpoint::{Endpoint, Kind};
+use scim_edge_scim::error::Error;
+use scim_edge_scim::query::Query;
+use scim_edge_scim::schema::Schemas;
+use serde_json::Value;
+use sql::{Sql, SqlError};
+use std::cell::RefCell;
+use std::rc::Rc;
+use store::Store;
+use write::{Write, projection};
+
+/// The longest request body, in bytes.
+pub const BODY_BYTES: usize = 1 << 20;
+
+/// What this server does, as it announces it.
+pub const FEATURES: Features = Features {
+    bulk_operations: bulk::OPERATIONS,
+    bulk_bytes: BODY_BYTES,
+    max_results: list::MAX_COUNT,
+    default_page_size: list::DEFAULT_COUNT,
+};
+
+/// One account's resources.
+pub struct Directory<S> {
+    store: Store<S>,
+    schemas: RefCell<Rc<Schemas>>,
+}
+
+impl<S: Sql> Directory<S> {
+    /// Opens a database, new or of any earlier version.
+    pub fn open(sql: S) -> Result<Self, SqlError> {
+        tables::migrate(&sql)?;
+        let store = Store { sql };
+        let schemas = RefCell::new(Rc::new(extension::load(&store)?));
+        Ok(Self { store, schemas })
+    }
+
+    /// Answers a request.
+    pub fn respond(&self, request: &Request<'_>) -> Response {
+        let head = request.method == "HEAD";
+        let method = if head { "GET" } else { request.method };
+        let mut response = self.answer(&Request { method, ..*request }).unwrap_or_else(Response::from);
+        if head {
+            response.body = None;
+        }
+        response
+    }
+
+    /// The account's schemas.
+    pub fn schemas(&self) -> Rc<Schemas> {
+        self.schemas.borrow().clone()
+    }
+
+    fn answer(&self, request: &Request<'_>) -> Result<Response, Failure> {
+        let schemas = self.schemas();
+        if !request.body.is_empty() {
+            check_content_type(request.content_type)?;
+        }
+        let write = Write { store: &self.store, schemas: &schemas, request };
+        match (request.method, request.endpoint) {
+            ("GET", Endpoint::Root) => list::get(&self.store, &schemas, request, &Kind::ALL),
+            ("GET", Endpoint::Collection(kind)) => list::get(&self.store, &schemas, request, &[*kind]),
+            ("POST", Endpoint::Search(None)) => list::search(&self.store, &schemas, request, &Kind::ALL),
+            ("POST", Endpoint::Search(Some(kind))) => list::search(&self.store, &schemas, request, &[*kind]),
+            ("GET", Endpoint::Resource(kind, id)) => self.get(&write, *kind, id),
+            ("POST", Endpoint::Collection(kind)) => write.post(*kind),
+            ("PUT", Endpoint::Resource(kind, id)) => write.put(*kind, id),
+            ("PATCH", Endpoint::Resource(kind, id)) => write.patch(*kind, id),
+            ("DELETE", Endpoint::Resource(kind, id)) => write.delete(*kind, id),
+            ("POST", Endpoint::Bulk) => self.bulk(request),
+            (_, Endpoint::Me) => {
+                Err(Error::status(501, "/Me is not supported: tokens act as service accounts").into())
+            }
+            ("GET", Endpoint::ServiceProviderConfig) => {
+                refuse_filter(request)?;
+                Ok(Response::json(
+                    200,
+                    discovery::service_provider_config(&FEATURES, request.base).to_string(),
+                ))
+            }
+            ("GET", Endpoint::ResourceTypes(which)) => {
+                let all = discovery::resource_types(&schemas, request.base);
+                discovered(request, all, which.as_deref(), "ResourceType")
+            }
+            ("GET", Endpoint::Schemas(which)) => {
+                let all = discovery::schemas(&schemas, request.base);
+                discovered(request, all, which.as_deref(), "Schema")
+            }
+            ("PUT", Endpoint::Schemas(Some(urn))) => {
+                let response = extension::put(&self.store, &schemas, request, urn)?;
+                self.reload_schemas()?;
+                Ok(response)
+            }
+            ("DELETE", Endpoint::Schemas(Some(urn))) => {
+                let response = extension::delete(&self.store, urn)?;
+                self.reload_schemas()?;
+                Ok(response)
+            }
+            _ => Err(Error::status(405, "This path does not have that method").into()),
+        }
+    }
+
+    fn reload_schemas(&self) -> Result<(), SqlError> {
+        *self.schemas.borrow_mut() = Rc::new(extension::load(&self.store)?);
+        Ok(())
+    }
+
+    fn get(&self, write: &Write<'_, S>, kind: Kind, id: &str) -> Result<Response, Failure> {
+        let request = write.request;
+        let shown = projection(write.schemas, request)?;
+        let stored = write.find(kind, id)?;
+        let relations = Relations::of(&self.store, std::slice::from_ref(&stored), shown.wants("members"))?;
+        let tag = etag(&stored, &relations);
+        let matches = |header: &str| {
+            header.trim() == "*" || header.split(',').any(|one| render::opaque(one) == render::opaque(&tag))
+        };
+        if request.if_none_match.is_some_and(matches) {
+            return Err(Failure::NotModified(tag));
+        }
+        if request.if_match.is_some_and(|header| !matches(header)) {
+            return Err(Error::status(412, format!("the resource has changed: its version is {tag}")).into());
+        }
+        let renderer = Renderer { base: request.base, schemas: write.schemas };
+        let response = Response::json(200, renderer.text(&stored, &relations, &shown)?);
+        Ok(response.with("etag", tag).with("location", renderer.location(kind, id)))
+    }
+}
+
+/// One item of discovery, or all of them.
+fn discovered(
+    request: &Request<'_>,
+    all: Vec<Value>,
+    which: Option<&str>,
+    what: &str,
+) -> Result<Response, Failure> {
+    refuse_filter(request)?;
+    let Some(which) = which else { return Ok(Response::json(200, discovery::list(all).to_string())) };
+    let named =
+        |one: &Value| one.get("id").and_then(Value::as_str).is_some_and(|id| id.eq_ignore_ascii_case(which));
+    match all.iter().find(|one| named(one)) {
+        Some(one) => Ok(Response::json(200, one.to_string())),
+        None => Err(Error::not_found(format!("{what} {which}")).into()),
+    }
+}
+
+/// RFC 7644 §4: a filter on a discovery endpoint is forbidden.
+fn refuse_filter(request: &Request<'_>) -> Result<(), Error> {
+    match Query::parse(request.query)?.get("filter") {
+        Some(_) => Err(Error::status(403, "filters are not permitted here (RFC 7644, section 4)")),
+        None => Ok(()),
+    }
+}
+
+/// `application/scim+json`, or `application/json`, which clients send as well.
+fn check_content_type(content_type: Option<&str>) -> Result<(), Error> {
+    let media_type =
+        content_type.unwrap_or_default().split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    match media_type.as_str() {
+        "" | "application/scim+json" | "application/json" => Ok(()),
+        _ => Err(Error::status(415, "the body must be application/scim+json")),
+    }
+}

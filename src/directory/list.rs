@@ -1,0 +1,401 @@
+//! Lists (RFC 7644 §3.4.2, §3.4.3, RFC 9865): filter, sort, page, project.
+//!
+//! Without a filter and a sort, a page is read by its place in the order of creation. With a filter
+//! that an index serves, its candidates are read and each is asked the whole filter; with another, every
+//! resource is read in batches and asked. Totals are always true.
+
+use crate::cursor::{Cursor, NAMED};
+use crate::message::{Failure, Request, Response};
+use crate::render::{Relations, Renderer};
+use crate::sql::{Sql, SqlError};
+use crate::store::{Store, Stored};
+use scim_edge_json::Limits;
+use scim_edge_scim::discovery::LIST_RESPONSE;
+use scim_edge_scim::endpoint::Kind;
+use scim_edge_scim::error::{Error, ScimType};
+use scim_edge_scim::evaluate::Matcher;
+use scim_edge_scim::filter::Filter;
+use scim_edge_scim::lookup::Lookup;
+use scim_edge_scim::path::AttributePath;
+use scim_edge_scim::project::Projection;
+use scim_edge_scim::query::Query;
+use scim_edge_scim::schema::Schemas;
+use scim_edge_scim::sort::{Key, Order, Sorter};
+use serde_json::{Map, Value};
+
+/// The page size where a client names none.
+pub(crate) const DEFAULT_COUNT: usize = 100;
+
+/// The most resources in one answer.
+pub(crate) const MAX_COUNT: usize = 1000;
+
+/// Resources read at once by a scan: some 500 KB.
+const BATCH: i64 = 500;
+
+/// What a client asks to see, from a query string or a SearchRequest.
+#[derive(Debug)]
+struct Wanted {
+    filter: Option<Filter>,
+    sort_by: Option<AttributePath>,
+    order: Order,
+    start: usize,
+    count: usize,
+    /// Paging by cursor: none given on the first page.
+    cursor: Option<String>,
+    projection: Projection,
+    /// What a cursor belongs to.
+    sign: String,
+}
+
+/// A resource of the list, by its number, and what it sorts by.
+struct Found {
+    kind: Kind,
+    seq: i64,
+    key: Option<Key>,
+}
+
+/// Answers a query in the URL.
+pub(crate) fn get<S: Sql>(
+    store: &Store<S>,
+    schemas: &Schemas,
+    request: &Request<'_>,
+    kinds: &[Kind],
+) -> Result<Response, Failure> {
+    let query = Query::parse(request.query)?;
+    let list =
+        |name: &str| query.get(name).unwrap_or_default().split(',').map(str::to_owned).collect::<Vec<_>>();
+    let wanted = Wanted::new(
+        Raw {
+            filter: query.get("filter"),
+            sort_by: query.get("sortBy"),
+            order: query.get("sortOrder"),
+            start: query.integer("startIndex")?,
+            count: query.integer("count")?,
+            cursor: query.get("cursor"),
+            attributes: list("attributes"),
+            excluded: list("excludedAttributes"),
+        },
+        schemas,
+        request,
+    )?;
+    answer(store, schemas, request, kinds, &wanted)
+}
+
+/// Answers a SearchRequest.
+pub(crate) fn search<S: Sql>(
+    store: &Store<S>,
+    schemas: &Schemas,
+    request: &Request<'_>,
+    kinds: &[Kind],
+) -> Result<Response, Failure> {
+    let body = read_object(request)?;
+    let get =
+        |name: &str| body.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value);
+    let wrong = |name: &str, what: &str| Error::new(ScimType::InvalidValue, format!("{name} must be {what}"));
+    let text = |name: &str| match get(name) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text.as_str())),
+        Some(_) => Err(wrong(name, "a string")),
+    };
+    let integer = |name: &str| match get(name) {
+        None | Some(Value::Null) => Ok(None),
+        Some(value) => {
+            let number = value.as_i64().or_else(|| value.as_str().and_then(|text| text.trim().parse().ok()));
+            number.map(Some).ok_or_else(|| wrong(name, "a whole number"))
+        }
+    };
+    let list = |name: &str| match get(name) {
+        None | Some(Value::Null) => Ok(Vec::new()),
+        Some(Value::String(text)) => Ok(text.split(',').map(str::to_owned).collect()),
+        Some(Value::Array(items)) => {
+            let texts = items.iter().map(|item| item.as_str().map(str::to_owned));
+            texts.collect::<Option<Vec<_>>>().ok_or_else(|| wrong(name, "an array of strings"))
+        }
+        Some(_) => Err(wrong(name, "an array of strings")),
+    };
+    let wanted = Wanted::new(
+        Raw {
+            filter: text("filter")?,
+            sort_by: text("sortBy")?,
+            order: text("sortOrder")?,
+            start: integer("startIndex")?,
+            count: integer("count")?,
+            cursor: text("cursor")?,
+            attributes: list("attributes")?,
+            excluded: list("excludedAttributes")?,
+        },
+        schemas,
+        request,
+    )?;
+    answer(store, schemas, request, kinds, &wanted)
+}
+
+/// A request's body as a JSON object.
+pub(crate) fn read_object(request: &Request<'_>) -> Result<Map<String, Value>, Error> {
+    let limits = Limits { bytes: crate::BODY_BYTES, depth: 32 };
+    scim_edge_json::parse_object(request.body, limits).map_err(|error| match error {
+        scim_edge_json::Error::TooLong(_) => Error::status(413, error.to_string()),
+        error => Error::new(ScimType::InvalidSyntax, error.to_string()),
+    })
+}
+
+struct Raw<'a> {
+    filter: Option<&'a str>,
+    sort_by: Option<&'a str>,
+    order: Option<&'a str>,
+    start: Option<i64>,
+    count: Option<i64>,
+    cursor: Option<&'a str>,
+    attributes: Vec<String>,
+    excluded: Vec<String>,
+}
+
+impl Wanted {
+    fn new(raw: Raw<'_>, schemas: &Schemas, request: &Request<'_>) -> Result<Self, Error> {
+        let some =
+            |text: Option<&str>| text.map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned);
+        let filter = some(raw.filter);
+        let sort_by = some(raw.sort_by);
+        let order = Order::parse(raw.order.unwrap_or_default().trim())?;
+        // Below zero counts as zero, below one as one (RFC 7644 table 6).
+        let count =
+            raw.count.map_or(DEFAULT_COUNT, |count| usize::try_from(count).unwrap_or(0)).min(MAX_COUNT);
+        let start = raw.start.map_or(1, |start| usize::try_from(start).unwrap_or(1)).max(1);
+        if raw.cursor.is_some() && raw.start.is_some() {
+            let sentence = "cursor and startIndex exclude each other";
+            return Err(Error::new(ScimType::InvalidValue, sentence));
+        }
+        let projection = Projection::new(
+            raw.attributes.iter().map(String::as_str),
+            raw.excluded.iter().map(String::as_str),
+            schemas,
+            request.dialect,
+        )?;
+        let sign = format!("{:?} {filter:?} {sort_by:?} {order:?}", request.endpoint);
+        Ok(Self {
+            filter: match &filter {
+                Some(text) => Some(Filter::parse(text, request.dialect.filter_options())?),
+                None => None,
+            },
+            sort_by: match &sort_by {
+                Some(text) => Some(text.parse()?),
+                None => None,
+            },
+            order,
+            start,
+            count,
+            cursor: raw.cursor.map(|cursor| cursor.trim().to_owned()),
+            projection,
+            sign,
+        })
+    }
+}
+
+fn answer<S: Sql>(
+    store: &Store<S>,
+    schemas: &Schemas,
+    request: &Request<'_>,
+    kinds: &[Kind],
+    wanted: &Wanted,
+) -> Result<Response, Failure> {
+    let renderer = Renderer { base: request.base, schemas };
+    let cursor = match wanted.cursor.as_deref() {
+        None | Some("") => None,
+        Some(text) => Some(Cursor::parse(text, &wanted.sign)?),
+    };
+    let page = match (wanted.filter.as_ref(), wanted.sort_by.as_ref(), kinds) {
+        (None, None, &[kind]) => plain_page(store, kind, wanted, cursor.as_ref())?,
+        _ => {
+            let found = find(store, &renderer, kinds, wanted)?;
+            cut(store, found, wanted, cursor.as_ref())?
+        }
+    };
+    let relations = Relations::of(store, &page.resources, wanted.projection.wants("members"))?;
+    let mut text = format!(
+        "{{\"schemas\":[\"{LIST_RESPONSE}\"],\"totalResults\":{},\"itemsPerPage\":{}",
+        page.total,
+        page.resources.len()
+    );
+    match (&wanted.cursor, page.next) {
+        (None, _) => text.push_str(&format!(",\"startIndex\":{}", wanted.start)),
+        (Some(_), Some(next)) => {
+            text.push_str(&format!(",\"nextCursor\":\"{}\"", next.to_text(&wanted.sign)))
+        }
+        (Some(_), None) => {}
+    }
+    text.push_str(",\"Resources\":[");
+    for (index, stored) in page.resources.iter().enumerate() {
+        if index > 0 {
+            text.push(',');
+        }
+        text.push_str(&renderer.text(stored, &relations, &wanted.projection)?);
+    }
+    text.push_str("]}");
+    Ok(Response::json(200, text))
+}
+
+struct Page {
+    total: usize,
+    resources: Vec<Stored>,
+    next: Option<Cursor>,
+}
+
+/// A page of everything, in the order of creation.
+fn plain_page<S: Sql>(
+    store: &Store<S>,
+    kind: Kind,
+    wanted: &Wanted,
+    cursor: Option<&Cursor>,
+) -> Result<Page, SqlError> {
+    let total = usize::try_from(store.count(kind)?).unwrap_or(0);
+    let integer = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
+    let (shown, resources) = match cursor {
+        Some(cursor) => {
+            let after = cursor.last.last().copied().unwrap_or(0);
+            (cursor.shown, store.page_after(kind, after, integer(wanted.count))?)
+        }
+        None => {
+            let skip = wanted.start.saturating_sub(1);
+            (skip, store.page(kind, integer(skip), integer(wanted.count))?)
+        }
+    };
+    let next = match resources.last() {
+        Some(last) if wanted.cursor.is_some() && !store.page_after(kind, last.seq, 1)?.is_empty() => {
+            Some(Cursor { last: vec![last.seq], shown: shown.saturating_add(resources.len()) })
+        }
+        _ => None,
+    };
+    Ok(Page { total, resources, next })
+}
+
+/// Every resource that satisfies the filter, in the order wanted.
+fn find<S: Sql>(
+    store: &Store<S>,
+    renderer: &Renderer<'_>,
+    kinds: &[Kind],
+    wanted: &Wanted,
+) -> Result<Vec<Found>, Failure> {
+    let mut found = Vec::new();
+    let mut order = None;
+    for &kind in kinds {
+        let matcher = match (&wanted.filter, kinds.len()) {
+            (None, _) => None,
+            (Some(filter), 1) => Some(Matcher::compile(filter, renderer.schemas, kind)?),
+            (Some(filter), _) => Some(Matcher::compile_across(filter, renderer.schemas, kind)?),
+        };
+        let sorter = match (&wanted.sort_by, kinds.len()) {
+            (None, _) => None,
+            (Some(by), 1) => Some(Sorter::new(by, wanted.order, renderer.schemas, kind)?),
+            (Some(by), _) => Some(Sorter::across(by, wanted.order, renderer.schemas, kind)?),
+        };
+        let candidates =
+            Candidates { store, renderer, kind, matcher: matcher.as_ref(), sorter: sorter.as_ref() };
+        match matcher.as_ref().and_then(Matcher::lookups) {
+            Some(lookups) => {
+                let mut seqs = Vec::new();
+                for lookup in &lookups {
+                    seqs.extend(store.look_up(kind, lookup)?);
+                }
+                seqs.sort_unstable();
+                seqs.dedup();
+                for chunk in seqs.chunks(usize::try_from(BATCH).unwrap_or(1)) {
+                    let stored: Vec<Stored> =
+                        store.of_seqs(chunk)?.into_iter().filter(|stored| stored.kind == kind).collect();
+                    candidates.ask(&stored, &mut found)?;
+                }
+            }
+            None => {
+                let mut after = i64::MIN;
+                loop {
+                    let batch = store.page_after(kind, after, BATCH)?;
+                    let Some(last) = batch.last() else { break };
+                    after = last.seq;
+                    candidates.ask(&batch, &mut found)?;
+                }
+            }
+        }
+        order = sorter.or(order);
+    }
+    if let Some(sorter) = order {
+        found.sort_by(|a, b| match (&a.key, &b.key) {
+            (Some(x), Some(y)) => sorter.compare(x, y).then(a.seq.cmp(&b.seq)),
+            _ => a.seq.cmp(&b.seq),
+        });
+    }
+    Ok(found)
+}
+
+struct Candidates<'a, S> {
+    store: &'a Store<S>,
+    renderer: &'a Renderer<'a>,
+    kind: Kind,
+    matcher: Option<&'a Matcher>,
+    sorter: Option<&'a Sorter>,
+}
+
+impl<S: Sql> Candidates<'_, S> {
+    /// Asks resources the filter and keeps those that satisfy it.
+    fn ask(&self, batch: &[Stored], found: &mut Vec<Found>) -> Result<(), SqlError> {
+        let reads = |name: &str| {
+            self.matcher.is_some_and(|matcher| matcher.reads(name, true))
+                || self.sorter.is_some_and(|sorter| sorter.reads(name))
+        };
+        let (meta, groups, members) = (reads("meta"), reads("groups"), reads("members"));
+        let relations = if groups || members || meta {
+            Relations::of(self.store, batch, members)?
+        } else {
+            Relations::default()
+        };
+        for stored in batch {
+            let resource = if meta || groups || members {
+                self.renderer.value(stored, &relations)?
+            } else {
+                stored.resource()?
+            };
+            let related = |lookup: &Lookup| match lookup {
+                Lookup::Member(id) => self.store.has_member(stored.seq, id).ok(),
+                Lookup::Group(id) => self
+                    .store
+                    .groups_of(&[&stored.id])
+                    .ok()
+                    .map(|all| all.iter().any(|(_, one)| one.group_id == *id)),
+                _ => None,
+            };
+            if self.matcher.is_none_or(|matcher| matcher.matches_with(&resource, &related)) {
+                let key = self.sorter.map(|sorter| sorter.key(&resource));
+                found.push(Found { kind: self.kind, seq: stored.seq, key });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A page of what was found.
+fn cut<S: Sql>(
+    store: &Store<S>,
+    found: Vec<Found>,
+    wanted: &Wanted,
+    cursor: Option<&Cursor>,
+) -> Result<Page, SqlError> {
+    let total = found.len();
+    let skip = match cursor {
+        // Behind the last of those shown that is still in the list; where none is, the place it had.
+        Some(cursor) => {
+            let place = cursor.last.iter().rev().find_map(|seq| found.iter().position(|one| one.seq == *seq));
+            place.map_or(cursor.shown, |place| place.saturating_add(1))
+        }
+        None => wanted.start.saturating_sub(1),
+    };
+    let shown: Vec<&Found> = found.iter().skip(skip).take(wanted.count).collect();
+    let seqs: Vec<i64> = shown.iter().map(|one| one.seq).collect();
+    let mut by_seq: std::collections::HashMap<i64, Stored> =
+        store.of_seqs(&seqs)?.into_iter().map(|stored| (stored.seq, stored)).collect();
+    let resources: Vec<Stored> = shown.iter().filter_map(|one| by_seq.remove(&one.seq)).collect();
+    debug_assert!(shown.iter().zip(&resources).all(|(one, stored)| one.kind == stored.kind));
+    let end = skip.saturating_add(shown.len());
+    let next = (wanted.cursor.is_some() && end < total && !seqs.is_empty()).then(|| {
+        let named = seqs.iter().rev().take(NAMED).rev().copied().collect();
+        Cursor { last: named, shown: end }
+    });
+    Ok(Page { total, resources, next })
+}

@@ -1,0 +1,99 @@
+//! Requests and answers.
+
+use scim_edge_scim::dialect::Dialect;
+use scim_edge_scim::endpoint::{Endpoint, Kind};
+use scim_edge_scim::error::Error;
+
+use crate::sql::SqlError;
+
+/// A SCIM request by somebody who may make it.
+pub struct Request<'a> {
+    /// The HTTP method, as sent.
+    pub method: &'a str,
+    /// What the path names.
+    pub endpoint: &'a Endpoint,
+    /// The raw query.
+    pub query: &'a str,
+    /// `Content-Type`.
+    pub content_type: Option<&'a str>,
+    /// `If-Match`.
+    pub if_match: Option<&'a str>,
+    /// `If-None-Match`.
+    pub if_none_match: Option<&'a str>,
+    /// The body.
+    pub body: &'a [u8],
+    /// The URL of the account's SCIM base, without a trailing slash.
+    pub base: &'a str,
+    /// How strictly to read.
+    pub dialect: Dialect,
+    /// Milliseconds since the epoch.
+    pub now_ms: i64,
+    /// Makes fresh identifiers.
+    pub new_id: &'a dyn Fn() -> String,
+    /// Whether the caller may use a method on a kind: the parts of a bulk request are asked one by one.
+    pub may: &'a dyn Fn(&str, Kind) -> bool,
+}
+
+/// An answer.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Response {
+    /// The HTTP status.
+    pub status: u16,
+    /// Headers other than the content type.
+    pub headers: Vec<(&'static str, String)>,
+    /// A JSON text.
+    pub body: Option<String>,
+    /// What went wrong inside, for the log only.
+    pub fault: Option<String>,
+}
+
+impl Response {
+    pub(crate) fn json(status: u16, body: String) -> Self {
+        Self { status, body: Some(body), ..Self::default() }
+    }
+
+    pub(crate) fn empty(status: u16) -> Self {
+        Self { status, ..Self::default() }
+    }
+
+    pub(crate) fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
+}
+
+impl From<Failure> for Response {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Scim(error) => Self::json(error.status, error.body().to_string()),
+            Failure::NotModified(etag) => Self::empty(304).with("etag", etag),
+            Failure::Sql(error) => {
+                let told = Error::status(500, "The directory could not answer; nothing was changed");
+                Self { fault: Some(error.to_string()), ..Self::json(500, told.body().to_string()) }
+            }
+        }
+    }
+}
+
+/// Why a request has no ordinary answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Failure {
+    /// The caller's to mend.
+    Scim(Error),
+    /// The caller has the current version.
+    NotModified(String),
+    /// Ours.
+    Sql(SqlError),
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Scim(error)
+    }
+}
+
+impl From<SqlError> for Failure {
+    fn from(error: SqlError) -> Self {
+        Self::Sql(error)
+    }
+}

@@ -1,0 +1,229 @@
+//! Resources as clients see them: the stored body with `groups`, `members` and `meta` at its end.
+//!
+//! Without a projection the text is put together from texts, and no body is parsed.
+
+use crate::sql::{Sql, SqlError};
+use crate::store::{Member, Membership, Store, Stored};
+use crate::time;
+use scim_edge_scim::endpoint::Kind;
+use scim_edge_scim::project::Projection;
+use scim_edge_scim::schema::Schemas;
+use serde_json::{Map, Value, json};
+use std::collections::HashMap;
+
+/// What belongs to resources but lies in other tables.
+#[derive(Default)]
+pub(crate) struct Relations {
+    groups: HashMap<String, Vec<Membership>>,
+    members: HashMap<i64, Vec<Member>>,
+}
+
+impl Relations {
+    /// Those of some resources: a user's groups always, since its ETag speaks of them; a group's members
+    /// only where they are wanted.
+    pub(crate) fn of<S: Sql>(
+        store: &Store<S>,
+        resources: &[Stored],
+        members: bool,
+    ) -> Result<Self, SqlError> {
+        let mut relations = Self::default();
+        let users: Vec<&str> =
+            resources.iter().filter(|r| r.kind == Kind::User).map(|r| r.id.as_str()).collect();
+        if !users.is_empty() {
+            for (user, membership) in store.groups_of(&users)? {
+                relations.groups.entry(user).or_default().push(membership);
+            }
+        }
+        let groups: Vec<i64> = resources.iter().filter(|r| r.kind == Kind::Group).map(|r| r.seq).collect();
+        if members && !groups.is_empty() {
+            for (group, member) in store.members_of(&groups)? {
+                relations.members.entry(group).or_default().push(member);
+            }
+        }
+        Ok(relations)
+    }
+
+    fn groups(&self, stored: &Stored) -> &[Membership] {
+        match stored.kind {
+            Kind::User => self.groups.get(&stored.id).map(Vec::as_slice).unwrap_or_default(),
+            Kind::Group => &[],
+        }
+    }
+
+    fn members(&self, stored: &Stored) -> &[Member] {
+        self.members.get(&stored.seq).map(Vec::as_slice).unwrap_or_default()
+    }
+}
+
+/// Turns stored resources into texts and values.
+pub(crate) struct Renderer<'a> {
+    pub(crate) base: &'a str,
+    pub(crate) schemas: &'a Schemas,
+}
+
+impl Renderer<'_> {
+    pub(crate) fn location(&self, kind: Kind, id: &str) -> String {
+        format!("{}/{}/{}", self.base, kind.segment(), encode(id))
+    }
+
+    /// A resource as an answer shows it.
+    pub(crate) fn text(
+        &self,
+        stored: &Stored,
+        relations: &Relations,
+        projection: &Projection,
+    ) -> Result<String, SqlError> {
+        if !projection.is_default() {
+            let resource = projection.apply(self.value(stored, relations)?, self.schemas, stored.kind);
+            return Ok(Value::Object(resource).to_string());
+        }
+        let mut text = stored.body.clone();
+        if text.pop() != Some('}') {
+            return Err(SqlError::new("a stored body is not an object"));
+        }
+        if let Some(groups) = self.groups(stored, relations) {
+            text.push_str(",\"groups\":");
+            text.push_str(&groups.to_string());
+        }
+        if let Some(members) = self.members(stored, relations) {
+            text.push_str(",\"members\":");
+            text.push_str(&members.to_string());
+        }
+        text.push_str(",\"meta\":");
+        text.push_str(&self.meta(stored, relations)?.to_string());
+        text.push('}');
+        Ok(text)
+    }
+
+    /// A whole resource as a value.
+    pub(crate) fn value(
+        &self,
+        stored: &Stored,
+        relations: &Relations,
+    ) -> Result<Map<String, Value>, SqlError> {
+        let mut resource = stored.resource()?;
+        if let Some(groups) = self.groups(stored, relations) {
+            resource.insert("groups".into(), groups);
+        }
+        if let Some(members) = self.members(stored, relations) {
+            resource.insert("members".into(), members);
+        }
+        resource.insert("meta".into(), self.meta(stored, relations)?);
+        Ok(resource)
+    }
+
+    fn groups(&self, stored: &Stored, relations: &Relations) -> Option<Value> {
+        let groups = relations.groups(stored);
+        let group = |group: &Membership| {
+            let mut value = Map::new();
+            value.insert("value".into(), group.group_id.as_str().into());
+            value.insert("$ref".into(), self.location(Kind::Group, &group.group_id).into());
+            if let Some(display) = &group.display {
+                value.insert("display".into(), display.as_str().into());
+            }
+            value.insert("type".into(), if group.direct { "direct" } else { "indirect" }.into());
+            Value::Object(value)
+        };
+        (!groups.is_empty()).then(|| groups.iter().map(group).collect())
+    }
+
+    fn members(&self, stored: &Stored, relations: &Relations) -> Option<Value> {
+        let members = relations.members(stored);
+        (!members.is_empty()).then(|| members.iter().map(|member| self.member(member)).collect())
+    }
+
+    pub(crate) fn member(&self, member: &Member) -> Value {
+        let mut value = Map::new();
+        value.insert("value".into(), member.id.as_str().into());
+        if let Some(kind) = member.kind {
+            value.insert("$ref".into(), self.location(kind, &member.id).into());
+            value.insert("type".into(), kind.name().into());
+        }
+        if let Some(display) = &member.display {
+            value.insert("display".into(), display.as_str().into());
+        }
+        Value::Object(value)
+    }
+
+    pub(crate) fn meta(&self, stored: &Stored, relations: &Relations) -> Result<Value, SqlError> {
+        let mut meta = match &stored.origin_meta {
+            Some(text) => {
+                serde_json::from_str(text).map_err(|_| SqlError::new("a stored meta is not JSON"))?
+            }
+            None => json!({
+                "resourceType": stored.kind.name(),
+                "created": time::to_text(stored.created),
+                "lastModified": time::to_text(stored.modified),
+            }),
+        };
+        if let Value::Object(members) = &mut meta {
+            members.insert("location".into(), self.location(stored.kind, &stored.id).into());
+            members.insert("version".into(), etag(stored, relations).into());
+        }
+        Ok(meta)
+    }
+}
+
+/// The resource's own part of its ETag: what a change of it changes.
+pub(crate) fn own_version(stored: &Stored) -> String {
+    let origin = stored.origin_meta.as_deref().and_then(|text| serde_json::from_str::<Value>(text).ok());
+    match origin.as_ref().and_then(|meta| meta.get("version")).and_then(Value::as_str) {
+        Some(tag) => opaque(tag).to_owned(),
+        None => stored.version.to_string(),
+    }
+}
+
+/// The ETag (RFC 7232 §2.3, weak): the resource's own version and, for a user in groups, a sign of them.
+/// What is served for the tag changes with the groups; what a client changes does not, so `If-Match`
+/// looks at the first part only.
+pub(crate) fn etag(stored: &Stored, relations: &Relations) -> String {
+    let own = own_version(stored);
+    let groups = relations.groups(stored);
+    if groups.is_empty() {
+        return format!("W/\"{own}\"");
+    }
+    // FNV-1a.
+    let mut sign = 0x811c_9dc5_u32;
+    for group in groups {
+        let parts = [
+            group.group_id.as_bytes(),
+            &[u8::from(group.direct)],
+            group.display.as_deref().unwrap_or("").as_bytes(),
+            &[0],
+        ];
+        for byte in parts.concat() {
+            sign = (sign ^ u32::from(byte)).wrapping_mul(0x0100_0193);
+        }
+    }
+    format!("W/\"{own}~{sign:08x}\"")
+}
+
+/// A tag without `W/` and quotes.
+pub(crate) fn opaque(tag: &str) -> &str {
+    let tag = tag.trim();
+    let tag = tag.strip_prefix("W/").unwrap_or(tag);
+    tag.strip_prefix('"').and_then(|tag| tag.strip_suffix('"')).unwrap_or(tag)
+}
+
+/// A tag without the sign of groups.
+pub(crate) fn without_groups(tag: &str) -> &str {
+    match tag.rsplit_once('~') {
+        Some((own, sign)) if sign.len() == 8 && sign.bytes().all(|b| b.is_ascii_hexdigit()) => own,
+        _ => tag,
+    }
+}
+
+/// An id as a path segment (RFC 3986 §3.3).
+fn encode(id: &str) -> String {
+    if id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~:@".contains(&b)) {
+        return id.to_owned();
+    }
+    id.bytes()
+        .map(|b| match b {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b':' | b'@' => {
+                char::from(b).to_string()
+            }
+            _ => format!("%{b:02X}"),
+        })
+        .collect()
+}

@@ -1,0 +1,267 @@
+//! The same tables as a copy of an origin's directory.
+//!
+//! The origin's resources are kept as it shows them; its references become relative ones
+//! (RFC 7643 §2.3.7), since the gateway is asked under more than one name. Its `meta` is kept whole, so
+//! that versions and times are the origin's. Members and groups are kept in the tables of their own and
+//! may name what is not here (yet).
+//!
+//! Before a write leaves for the origin an [`Intent`] is stored. It goes when the outcome is known and
+//! the copy is right again; one that stays means that the resource may have changed.
+
+use crate::Directory;
+use crate::render::own_version;
+use crate::sql::{Bind, Row, Sql, SqlError};
+use crate::store::{Content, Member, number};
+use scim_edge_scim::endpoint::Kind;
+use scim_edge_scim::relocate::relocate;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// What a copy is of, and how far it has come.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct State {
+    /// The origin's SCIM base.
+    pub origin: String,
+    /// Where the first fill goes on; none once it is complete.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filling: Option<Position>,
+    /// When the copy was last known to be whole, in milliseconds since the epoch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub synced_at: Option<i64>,
+    /// Consecutive failures to read the origin.
+    #[serde(default)]
+    pub failures: u32,
+}
+
+/// A place in the origin's lists.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Position {
+    /// `User` or `Group`.
+    pub kind: String,
+    /// The 1-based index of the next resource.
+    pub start: i64,
+}
+
+impl State {
+    /// A copy that is to be begun.
+    pub fn new(origin: &str) -> Self {
+        let filling = Some(Position { kind: Kind::User.name().to_owned(), start: 1 });
+        Self { origin: origin.to_owned(), filling, synced_at: None, failures: 0 }
+    }
+}
+
+/// A write on its way to the origin, or one whose outcome nobody knows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Intent {
+    /// Its number.
+    pub number: i64,
+    /// The type of the resource.
+    pub kind: Kind,
+    /// The resource; none for one that was to be created.
+    pub id: Option<String>,
+    /// When it was begun, in milliseconds since the epoch.
+    pub at: i64,
+    /// Whether the outcome is unknown.
+    pub unknown: bool,
+}
+
+const STATE: &str = "replica";
+
+impl<S: Sql> Directory<S> {
+    /// What the copy is of; none for a system of record.
+    pub fn replica(&self) -> Result<Option<State>, SqlError> {
+        Ok(self.store.state(STATE)?.and_then(|text| serde_json::from_str(&text).ok()))
+    }
+
+    /// Stores how far the copy has come.
+    pub fn set_replica(&self, state: &State) -> Result<(), SqlError> {
+        let text = serde_json::to_string(state).map_err(|error| SqlError::new(error.to_string()))?;
+        self.store.set_state(STATE, &text)
+    }
+
+    /// The directory is a system of record from now on, with what it holds.
+    pub fn end_replica(&self) -> Result<(), SqlError> {
+        self.store.sql.query("DELETE FROM state WHERE name = ?", &[STATE.into()])?;
+        self.store.sql.query("DELETE FROM intent", &[])?;
+        Ok(())
+    }
+
+    /// Empties the directory and begins a copy of an origin.
+    pub fn begin_replica(&self, origin: &str) -> Result<State, SqlError> {
+        let state = State::new(origin);
+        self.store.sql.transaction(|| {
+            for text in
+                ["DELETE FROM member", "DELETE FROM email", "DELETE FROM resource", "DELETE FROM intent"]
+            {
+                self.store.sql.query(text, &[])?;
+            }
+            self.store.sql.query("UPDATE tally SET count = 0", &[])?;
+            self.set_replica(&state)
+        })?;
+        Ok(state)
+    }
+
+    /// Takes over a resource as the origin shows it (below `base`). Returns its id; none where the
+    /// origin's answer is no resource.
+    pub fn absorb(
+        &self,
+        kind: Kind,
+        shown: &Value,
+        base: &str,
+        now_ms: i64,
+    ) -> Result<Option<String>, SqlError> {
+        let Some(mut resource) = shown.as_object().cloned() else { return Ok(None) };
+        let Some(id) =
+            resource.get("id").and_then(Value::as_str).filter(|id| !id.is_empty()).map(str::to_owned)
+        else {
+            return Ok(None);
+        };
+        let meta = match resource.shift_remove("meta") {
+            Some(Value::Object(mut meta)) => {
+                meta.shift_remove("location");
+                meta.insert("resourceType".into(), kind.name().into());
+                Value::Object(meta).to_string()
+            }
+            _ => Value::Object(Map::from_iter([("resourceType".to_owned(), Value::from(kind.name()))]))
+                .to_string(),
+        };
+        let members = resource.shift_remove("members");
+        resource.shift_remove("groups");
+        let mut body = Value::Object(resource);
+        relocate(&mut body, base, "..");
+        let Value::Object(body) = body else { return Ok(None) };
+        let content = Content { resource: &body, origin_meta: Some(&meta) };
+        self.store.sql.transaction(|| {
+            let seq = match self.store.get(kind, &id)? {
+                Some(old) => {
+                    if old.resource()? != body || old.origin_meta.as_deref() != Some(&meta) {
+                        self.store.update(&old, &content, now_ms)?;
+                    }
+                    old.seq
+                }
+                None => self.store.insert(kind, &content, now_ms)?,
+            };
+            if kind == Kind::Group {
+                self.absorb_members(seq, members.as_ref(), now_ms)?;
+            }
+            Ok::<(), SqlError>(())
+        })?;
+        Ok(Some(id))
+    }
+
+    fn absorb_members(&self, seq: i64, shown: Option<&Value>, now_ms: i64) -> Result<(), SqlError> {
+        let shown = shown.and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        let members: Vec<Member> = shown.iter().filter_map(member).collect();
+        let wanted: std::collections::HashSet<&str> =
+            members.iter().map(|member| member.id.as_str()).collect();
+        let before = self.store.members(seq)?;
+        let gone: Vec<String> = before
+            .iter()
+            .filter(|member| !wanted.contains(member.id.as_str()))
+            .map(|member| member.id.clone())
+            .collect();
+        let removed = self.store.remove_members(seq, &gone)?;
+        let present: std::collections::HashSet<&str> =
+            before.iter().map(|member| member.id.as_str()).collect();
+        let new: Vec<Member> =
+            members.iter().filter(|member| !present.contains(member.id.as_str())).cloned().collect();
+        if self.store.add_members(seq, &new)? || removed {
+            self.store.touch(seq, now_ms)?;
+        }
+        Ok(())
+    }
+
+    /// The origin has this resource no longer.
+    pub fn forget(&self, kind: Kind, id: &str, now_ms: i64) -> Result<(), SqlError> {
+        match self.store.get(kind, id)? {
+            Some(stored) => self.store.sql.transaction(|| self.store.delete(&stored, now_ms)),
+            None => Ok(()),
+        }
+    }
+
+    /// The version that the origin gave a resource, as an ETag; none where it gives none.
+    pub fn origin_version(&self, kind: Kind, id: &str) -> Result<Option<String>, SqlError> {
+        let stored = self.store.get(kind, id)?;
+        Ok(stored
+            .filter(|stored| stored.origin_meta.as_deref().is_some_and(|meta| meta.contains("\"version\"")))
+            .map(|stored| format!("W/\"{}\"", own_version(&stored))))
+    }
+
+    /// Whether the copy has a resource.
+    pub fn has(&self, kind: Kind, id: &str) -> Result<bool, SqlError> {
+        Ok(self.store.get(kind, id)?.is_some())
+    }
+
+    /// How many resources there are.
+    pub fn count(&self, kind: Kind) -> Result<i64, SqlError> {
+        self.store.count(kind)
+    }
+
+    /// The ids of a kind, in batches: those behind `after` (0 at first), with the place to go on from.
+    pub fn ids(&self, kind: Kind, after: i64, count: i64) -> Result<Vec<(i64, String)>, SqlError> {
+        let text = "SELECT seq, id FROM resource WHERE kind = ? AND seq > ? ORDER BY seq LIMIT ?";
+        let rows = self.store.sql.query(text, &[number(kind).into(), after.into(), count.into()])?;
+        rows.into_iter().map(|mut row| Ok((row.integer()?, row.text()?))).collect()
+    }
+
+    /// Stores that a write is about to leave.
+    pub fn begin(&self, kind: Kind, id: Option<&str>, method: &str, now_ms: i64) -> Result<i64, SqlError> {
+        let rows = self.store.sql.query(
+            "INSERT INTO intent (kind, id, method, at, unknown) VALUES (?, ?, ?, ?, 0) RETURNING number",
+            &[number(kind).into(), Bind::from(id), method.into(), now_ms.into()],
+        )?;
+        rows.into_iter().next().ok_or_else(|| SqlError::new("nothing was inserted"))?.integer()
+    }
+
+    /// The outcome is known and the copy is right.
+    pub fn settle(&self, intent: i64) -> Result<(), SqlError> {
+        self.store.sql.query("DELETE FROM intent WHERE number = ?", &[intent.into()])?;
+        Ok(())
+    }
+
+    /// Nobody knows the outcome.
+    pub fn mark_unknown(&self, intent: i64) -> Result<(), SqlError> {
+        self.store.sql.query("UPDATE intent SET unknown = 1 WHERE number = ?", &[intent.into()])?;
+        Ok(())
+    }
+
+    /// Writes that were on their way when the object stopped: nobody knows their outcome.
+    pub fn mark_interrupted(&self) -> Result<(), SqlError> {
+        self.store.sql.query("UPDATE intent SET unknown = 1 WHERE unknown = 0", &[])?;
+        Ok(())
+    }
+
+    /// The writes of unknown outcome, oldest first.
+    pub fn unknown(&self) -> Result<Vec<Intent>, SqlError> {
+        let text =
+            "SELECT number, kind, id, at, unknown FROM intent WHERE unknown = 1 ORDER BY number LIMIT 1000";
+        let intent = |mut row: Row| {
+            let number = row.integer()?;
+            let kind = if row.integer()? == 0 { Kind::User } else { Kind::Group };
+            Ok(Intent {
+                number,
+                kind,
+                id: row.maybe_text()?,
+                at: row.integer()?,
+                unknown: row.integer()? == 1,
+            })
+        };
+        self.store.sql.query(text, &[])?.into_iter().map(intent).collect()
+    }
+}
+
+/// A member as the origin shows it.
+fn member(shown: &Value) -> Option<Member> {
+    let text = |name: &str| shown.get(name).and_then(Value::as_str).map(str::to_owned);
+    let id = match shown {
+        Value::String(id) => id.clone(),
+        _ => text("value")?,
+    };
+    let kind = match text("type").as_deref() {
+        Some("User") => Some(Kind::User),
+        Some("Group") => Some(Kind::Group),
+        _ => None,
+    };
+    (!id.is_empty()).then(|| Member { id, kind, display: text("display") })
+}

@@ -1,0 +1,456 @@
+//! Resources in their tables. Nothing here knows of HTTP; nothing above here knows of tables.
+
+use crate::sql::{Bind, Row, Sql, SqlError};
+use scim_edge_scim::endpoint::Kind;
+use scim_edge_scim::fold::fold;
+use scim_edge_scim::lookup::Lookup;
+use serde_json::{Map, Value, json};
+
+/// Members that are bound in one statement: a text of some 500 KB.
+const MEMBERS_AT_ONCE: usize = 5000;
+
+/// The columns of [`Stored`], in its order.
+macro_rules! columns {
+    () => {
+        "seq, kind, id, created, modified, version, origin_meta, body"
+    };
+}
+
+/// A resource as stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Stored {
+    pub(crate) seq: i64,
+    pub(crate) kind: Kind,
+    pub(crate) id: String,
+    pub(crate) created: i64,
+    pub(crate) modified: i64,
+    pub(crate) version: i64,
+    /// The origin's `meta` without `location`, in JSON.
+    pub(crate) origin_meta: Option<String>,
+    pub(crate) body: String,
+}
+
+/// What a write sets.
+pub(crate) struct Content<'a> {
+    pub(crate) resource: &'a Map<String, Value>,
+    pub(crate) origin_meta: Option<&'a str>,
+}
+
+/// A group that a user is in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Membership {
+    pub(crate) group_id: String,
+    pub(crate) display: Option<String>,
+    pub(crate) direct: bool,
+}
+
+/// A member of a group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Member {
+    pub(crate) id: String,
+    pub(crate) kind: Option<Kind>,
+    pub(crate) display: Option<String>,
+}
+
+pub(crate) fn number(kind: Kind) -> i64 {
+    match kind {
+        Kind::User => 0,
+        Kind::Group => 1,
+    }
+}
+
+fn kind_of(number: i64) -> Kind {
+    if number == 0 { Kind::User } else { Kind::Group }
+}
+
+impl Stored {
+    fn read(mut row: Row) -> Result<Self, SqlError> {
+        Ok(Self {
+            seq: row.integer()?,
+            kind: kind_of(row.integer()?),
+            id: row.text()?,
+            created: row.integer()?,
+            modified: row.integer()?,
+            version: row.integer()?,
+            origin_meta: row.maybe_text()?,
+            body: row.text()?,
+        })
+    }
+
+    /// The body as a value.
+    pub(crate) fn resource(&self) -> Result<Map<String, Value>, SqlError> {
+        serde_json::from_str(&self.body).map_err(|_| SqlError::new("a stored body is not JSON"))
+    }
+}
+
+/// The tables, with what they are asked.
+pub(crate) struct Store<S> {
+    pub(crate) sql: S,
+}
+
+impl<S: Sql> Store<S> {
+    fn stored(&self, text: &str, binds: &[Bind<'_>]) -> Result<Vec<Stored>, SqlError> {
+        self.sql.query(text, binds)?.into_iter().map(Stored::read).collect()
+    }
+
+    fn integers(&self, text: &str, binds: &[Bind<'_>]) -> Result<Vec<i64>, SqlError> {
+        self.sql.query(text, binds)?.into_iter().map(|mut row| row.integer()).collect()
+    }
+
+    fn texts(&self, text: &str, binds: &[Bind<'_>]) -> Result<Vec<String>, SqlError> {
+        self.sql.query(text, binds)?.into_iter().map(|mut row| row.text()).collect()
+    }
+
+    pub(crate) fn get(&self, kind: Kind, id: &str) -> Result<Option<Stored>, SqlError> {
+        let text = concat!("SELECT ", columns!(), " FROM resource WHERE id = ? AND kind = ?");
+        Ok(self.stored(text, &[id.into(), number(kind).into()])?.into_iter().next())
+    }
+
+    /// A page in the order of creation, by position.
+    pub(crate) fn page(&self, kind: Kind, skip: i64, count: i64) -> Result<Vec<Stored>, SqlError> {
+        let text =
+            concat!("SELECT ", columns!(), " FROM resource WHERE kind = ? ORDER BY seq LIMIT ? OFFSET ?");
+        self.stored(text, &[number(kind).into(), count.into(), skip.into()])
+    }
+
+    /// A page in the order of creation, behind a resource.
+    pub(crate) fn page_after(&self, kind: Kind, seq: i64, count: i64) -> Result<Vec<Stored>, SqlError> {
+        let text =
+            concat!("SELECT ", columns!(), " FROM resource WHERE kind = ? AND seq > ? ORDER BY seq LIMIT ?");
+        self.stored(text, &[number(kind).into(), seq.into(), count.into()])
+    }
+
+    /// The resources of these numbers, in the order of creation.
+    pub(crate) fn of_seqs(&self, seqs: &[i64]) -> Result<Vec<Stored>, SqlError> {
+        let text = concat!(
+            "SELECT ",
+            columns!(),
+            " FROM resource WHERE seq IN (SELECT value FROM json_each(?)) ORDER BY seq"
+        );
+        self.stored(text, &[json!(seqs).to_string().as_str().into()])
+    }
+
+    /// The numbers of the resources that a lookup leads to.
+    pub(crate) fn look_up(&self, kind: Kind, lookup: &Lookup) -> Result<Vec<i64>, SqlError> {
+        let kind = Bind::from(number(kind));
+        match lookup {
+            Lookup::Id(id) => {
+                self.integers("SELECT seq FROM resource WHERE id = ? AND kind = ?", &[id.as_str().into(), kind])
+            }
+            Lookup::Name(name) => {
+                self.integers("SELECT seq FROM resource WHERE name = ? AND kind = ?", &[name.as_str().into(), kind])
+            }
+            Lookup::ExternalId(id) => self.integers(
+                "SELECT seq FROM resource WHERE external_id = ? AND kind = ?",
+                &[id.as_str().into(), kind],
+            ),
+            Lookup::Email(value) => {
+                self.integers("SELECT seq FROM email WHERE value = ?", &[value.as_str().into()])
+            }
+            Lookup::Member(id) => {
+                self.integers("SELECT group_seq FROM member WHERE member_id = ?", &[id.as_str().into()])
+            }
+            // Members of the group, and of the groups in it: `groups` lists both.
+            Lookup::Group(id) => self.integers(
+                "WITH RECURSIVE inside (seq) AS (
+                    SELECT seq FROM resource WHERE id = ?1 AND kind = 1
+                    UNION
+                    SELECT r.seq FROM inside JOIN member m ON m.group_seq = inside.seq AND m.kind IS NOT 0
+                        JOIN resource r ON r.id = m.member_id AND r.kind = 1
+                )
+                SELECT DISTINCT r.seq FROM inside JOIN member m ON m.group_seq = inside.seq AND m.kind IS NOT 1
+                    JOIN resource r ON r.id = m.member_id AND r.kind = 0",
+                &[id.as_str().into()],
+            ),
+        }
+    }
+
+    pub(crate) fn count(&self, kind: Kind) -> Result<i64, SqlError> {
+        let counts = self.integers("SELECT count FROM tally WHERE kind = ?", &[number(kind).into()])?;
+        Ok(counts.first().copied().unwrap_or(0))
+    }
+
+    /// Whether another user has this name, folded.
+    pub(crate) fn name_taken(&self, name: &str, by_other_than: Option<i64>) -> Result<bool, SqlError> {
+        let others = self.integers("SELECT seq FROM resource WHERE name = ? AND kind = 0", &[name.into()])?;
+        Ok(others.iter().any(|seq| Some(*seq) != by_other_than))
+    }
+
+    /// Adds a resource; its `id` is in the content. Returns its number.
+    pub(crate) fn insert(&self, kind: Kind, content: &Content<'_>, now_ms: i64) -> Result<i64, SqlError> {
+        let columns = Columns::of(kind, content.resource);
+        let inserted = self.integers(
+            "INSERT INTO resource (kind, id, name, external_id, display, created, modified, version, origin_meta, body)
+                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, 1, ?7, ?8) RETURNING seq",
+            &[
+                number(kind).into(),
+                columns.id.into(),
+                columns.name.as_str().into(),
+                columns.external_id.into(),
+                columns.display.into(),
+                now_ms.into(),
+                content.origin_meta.into(),
+                columns.body.as_str().into(),
+            ],
+        )?;
+        let seq = inserted.first().copied().ok_or_else(|| SqlError::new("nothing was inserted"))?;
+        if columns.emails != "[]" {
+            let binds = [columns.emails.as_str().into(), seq.into()];
+            self.sql.query(
+                "INSERT INTO email (value, seq) SELECT DISTINCT value, ?2 FROM json_each(?1)",
+                &binds,
+            )?;
+        }
+        self.sql.query("UPDATE tally SET count = count + 1 WHERE kind = ?", &[number(kind).into()])?;
+        Ok(seq)
+    }
+
+    /// Sets a resource's content and makes it a new version.
+    pub(crate) fn update(&self, old: &Stored, content: &Content<'_>, now_ms: i64) -> Result<(), SqlError> {
+        let columns = Columns::of(old.kind, content.resource);
+        self.sql.query(
+            "UPDATE resource SET modified = ?2, version = version + 1, origin_meta = ?3, body = ?4 WHERE seq = ?1",
+            &[old.seq.into(), now_ms.into(), content.origin_meta.into(), columns.body.as_str().into()],
+        )?;
+        let before = old.resource()?;
+        let before = Columns::of(old.kind, &before);
+        if (before.name != columns.name) || (before.display != columns.display) {
+            self.sql.query(
+                "UPDATE resource SET name = ?2, display = ?3 WHERE seq = ?1",
+                &[old.seq.into(), columns.name.as_str().into(), columns.display.into()],
+            )?;
+        }
+        if before.external_id != columns.external_id {
+            self.sql.query(
+                "UPDATE resource SET external_id = ?2 WHERE seq = ?1",
+                &[old.seq.into(), columns.external_id.into()],
+            )?;
+        }
+        if before.emails != columns.emails {
+            self.forget_emails(old.seq, &before.emails)?;
+            let binds = [columns.emails.as_str().into(), old.seq.into()];
+            self.sql.query(
+                "INSERT INTO email (value, seq) SELECT DISTINCT value, ?2 FROM json_each(?1)",
+                &binds,
+            )?;
+        }
+        Ok(())
+    }
+
+    /// No index leads from a user to its addresses: its body does.
+    fn forget_emails(&self, seq: i64, emails: &str) -> Result<(), SqlError> {
+        self.sql.query(
+            "DELETE FROM email WHERE value IN (SELECT value FROM json_each(?)) AND seq = ?",
+            &[emails.into(), seq.into()],
+        )?;
+        Ok(())
+    }
+
+    /// Makes a resource a new version without changing its body: its members changed.
+    pub(crate) fn touch(&self, seq: i64, now_ms: i64) -> Result<(), SqlError> {
+        self.sql.query(
+            "UPDATE resource SET modified = ?2, version = version + 1 WHERE seq = ?1",
+            &[seq.into(), now_ms.into()],
+        )?;
+        Ok(())
+    }
+
+    /// Removes a resource and every trace of it in groups, which become new versions.
+    pub(crate) fn delete(&self, stored: &Stored, now_ms: i64) -> Result<(), SqlError> {
+        let (seq, other) = (
+            Bind::from(stored.seq),
+            number(if stored.kind == Kind::User { Kind::Group } else { Kind::User }),
+        );
+        self.sql.query(
+            "UPDATE resource SET modified = ?3, version = version + 1 WHERE seq IN
+                (SELECT group_seq FROM member WHERE member_id = ?1 AND kind IS NOT ?2)",
+            &[stored.id.as_str().into(), other.into(), now_ms.into()],
+        )?;
+        self.sql.query(
+            "DELETE FROM member WHERE member_id = ?1 AND kind IS NOT ?2",
+            &[stored.id.as_str().into(), other.into()],
+        )?;
+        match stored.kind {
+            Kind::Group => self.sql.query("DELETE FROM member WHERE group_seq = ?", &[seq])?,
+            Kind::User => {
+                let resource = stored.resource()?;
+                self.forget_emails(stored.seq, &Columns::of(Kind::User, &resource).emails)?;
+                Vec::new()
+            }
+        };
+        self.sql.query("DELETE FROM resource WHERE seq = ?", &[seq])?;
+        self.sql.query("UPDATE tally SET count = count - 1 WHERE kind = ?", &[number(stored.kind).into()])?;
+        Ok(())
+    }
+
+    // Members ---------------------------------------------------------------------------------
+
+    pub(crate) fn members(&self, group_seq: i64) -> Result<Vec<Member>, SqlError> {
+        let text = "SELECT member_id, kind, display FROM member WHERE group_seq = ? ORDER BY member_id";
+        let rows = self.sql.query(text, &[group_seq.into()])?;
+        let member = |mut row: Row| {
+            Ok(Member {
+                id: row.text()?,
+                kind: row.maybe_integer()?.map(kind_of),
+                display: row.maybe_text()?,
+            })
+        };
+        rows.into_iter().map(member).collect()
+    }
+
+    /// The members of several groups, by the groups' numbers.
+    pub(crate) fn members_of(&self, group_seqs: &[i64]) -> Result<Vec<(i64, Member)>, SqlError> {
+        let text = "SELECT group_seq, member_id, kind, display FROM member
+            WHERE group_seq IN (SELECT value FROM json_each(?)) ORDER BY group_seq, member_id";
+        let rows = self.sql.query(text, &[json!(group_seqs).to_string().as_str().into()])?;
+        let member = |mut row: Row| {
+            let group = row.integer()?;
+            let kind = |number: Option<i64>| number.map(kind_of);
+            Ok((
+                group,
+                Member { id: row.text()?, kind: kind(row.maybe_integer()?), display: row.maybe_text()? },
+            ))
+        };
+        rows.into_iter().map(member).collect()
+    }
+
+    pub(crate) fn has_member(&self, group_seq: i64, id: &str) -> Result<bool, SqlError> {
+        let text = "SELECT 1 FROM member WHERE group_seq = ? AND member_id = ?";
+        Ok(!self.sql.query(text, &[group_seq.into(), id.into()])?.is_empty())
+    }
+
+    /// Adds members; those that are there already get the new `display` where one is given. Returns
+    /// whether anything changed.
+    pub(crate) fn add_members(&self, group_seq: i64, members: &[Member]) -> Result<bool, SqlError> {
+        let mut changed = false;
+        for chunk in members.chunks(MEMBERS_AT_ONCE) {
+            let list: Vec<Value> = chunk
+                .iter()
+                .map(|member| json!([member.id, member.kind.map(number), member.display]))
+                .collect();
+            let list = Value::Array(list).to_string();
+            let written = self.sql.query(
+                "INSERT INTO member (group_seq, member_id, kind, display)
+                    SELECT ?1, json_extract(value, '$[0]'),
+                        coalesce(json_extract(value, '$[1]'),
+                            (SELECT kind FROM resource WHERE id = json_extract(j.value, '$[0]') LIMIT 1)),
+                        json_extract(value, '$[2]')
+                    FROM json_each(?2) j WHERE true
+                    ON CONFLICT (group_seq, member_id) DO UPDATE SET display = excluded.display
+                        WHERE excluded.display IS NOT NULL AND excluded.display IS NOT member.display
+                    RETURNING 1",
+                &[group_seq.into(), list.as_str().into()],
+            )?;
+            changed |= !written.is_empty();
+        }
+        Ok(changed)
+    }
+
+    /// Takes members away; returns whether any of them was one.
+    pub(crate) fn remove_members(&self, group_seq: i64, ids: &[String]) -> Result<bool, SqlError> {
+        let mut changed = false;
+        for chunk in ids.chunks(MEMBERS_AT_ONCE) {
+            let list = json!(chunk).to_string();
+            let gone = self.sql.query(
+                "DELETE FROM member WHERE group_seq = ?1 AND member_id IN (SELECT value FROM json_each(?2)) RETURNING 1",
+                &[group_seq.into(), list.as_str().into()],
+            )?;
+            changed |= !gone.is_empty();
+        }
+        Ok(changed)
+    }
+
+    /// Those of the ids that no resource has.
+    pub(crate) fn missing(&self, ids: &[&str]) -> Result<Option<String>, SqlError> {
+        for chunk in ids.chunks(MEMBERS_AT_ONCE) {
+            let list = json!(chunk).to_string();
+            let missing = self.texts(
+                "SELECT value FROM json_each(?) j WHERE NOT EXISTS (SELECT 1 FROM resource WHERE id = j.value) LIMIT 1",
+                &[list.as_str().into()],
+            )?;
+            if let Some(id) = missing.into_iter().next() {
+                return Ok(Some(id));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The groups that users are in, directly or through groups in groups, by the users' ids.
+    pub(crate) fn groups_of(&self, user_ids: &[&str]) -> Result<Vec<(String, Membership)>, SqlError> {
+        let rows = self.sql.query(
+            "WITH RECURSIVE above (user_id, group_seq, direct) AS (
+                SELECT m.member_id, m.group_seq, 1 FROM json_each(?) j
+                    JOIN member m ON m.member_id = j.value AND m.kind IS NOT 1
+                UNION
+                SELECT above.user_id, m.group_seq, 0 FROM above
+                    JOIN resource r ON r.seq = above.group_seq
+                    JOIN member m ON m.member_id = r.id AND m.kind IS NOT 0
+            )
+            SELECT above.user_id, r.id, r.display, max(above.direct) FROM above
+                JOIN resource r ON r.seq = above.group_seq
+                GROUP BY above.user_id, r.seq ORDER BY above.user_id, r.seq",
+            &[json!(user_ids).to_string().as_str().into()],
+        )?;
+        let membership = |mut row: Row| {
+            let user = row.text()?;
+            let group_id = row.text()?;
+            let display = row.maybe_text()?;
+            Ok((user, Membership { group_id, display, direct: row.integer()? == 1 }))
+        };
+        rows.into_iter().map(membership).collect()
+    }
+
+    // State -----------------------------------------------------------------------------------
+
+    pub(crate) fn state(&self, name: &str) -> Result<Option<String>, SqlError> {
+        Ok(self.texts("SELECT value FROM state WHERE name = ?", &[name.into()])?.into_iter().next())
+    }
+
+    pub(crate) fn set_state(&self, name: &str, value: &str) -> Result<(), SqlError> {
+        let text = "INSERT INTO state (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = excluded.value";
+        self.sql.query(text, &[name.into(), value.into()])?;
+        Ok(())
+    }
+}
+
+/// What the indexes hold of a resource.
+struct Columns<'a> {
+    id: &'a str,
+    name: String,
+    external_id: Option<&'a str>,
+    display: Option<&'a str>,
+    /// Folded addresses, a JSON array.
+    emails: String,
+    body: String,
+}
+
+impl<'a> Columns<'a> {
+    fn of(kind: Kind, resource: &'a Map<String, Value>) -> Self {
+        let text = |name: &str| resource.get(name).and_then(Value::as_str);
+        let named = match kind {
+            Kind::User => text("userName"),
+            Kind::Group => text("displayName"),
+        };
+        let emails = match kind {
+            Kind::User => {
+                resource.get("emails").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
+            }
+            Kind::Group => &[],
+        };
+        let emails: Vec<String> =
+            emails.iter().filter_map(|email| email.get("value")?.as_str()).map(fold).collect();
+        let body = resource
+            .iter()
+            .filter(|(name, _)| !matches!(name.as_str(), "meta" | "groups" | "members"))
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect();
+        Self {
+            id: text("id").unwrap_or_default(),
+            name: fold(named.unwrap_or_default()),
+            external_id: text("externalId"),
+            display: if kind == Kind::Group { named } else { None },
+            emails: json!(emails).to_string(),
+            body: Value::Object(body).to_string(),
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! The tables, and how they come to be.
+//!
+//! - `resource`: one row each. `body` is what the client wrote, ready to send but for its end: without
+//!   `meta`, `groups` and `members`. `name` is the folded `userName` or `displayName`. The rows of a kind
+//!   are paged through `resource_kind`, whose entries are small however long the bodies are.
+//! - `email`: folded addresses, to find users by.
+//! - `member`: one row for each member of a group, so that adding one writes one; `member_of` leads from
+//!   a member to its groups.
+//! - `tally`: how many resources there are of each kind, kept by the transactions that change them.
+//!
+//! Creating a user writes at most eight rows (the resource and its four indexes, an e-mail, the tally);
+//! changing an attribute that no index holds writes one.
+
+use crate::sql::{Bind, Sql, SqlError};
+
+/// Each step makes the tables of its number out of those of the number before.
+const STEPS: [&[&str]; 1] = [&[
+    "CREATE TABLE resource (
+        seq INTEGER PRIMARY KEY,
+        kind INTEGER NOT NULL,
+        id TEXT NOT NULL,
+        name TEXT NOT NULL,
+        external_id TEXT,
+        display TEXT,
+        created INTEGER NOT NULL,
+        modified INTEGER NOT NULL,
+        version INTEGER NOT NULL,
+        origin_meta TEXT,
+        body TEXT NOT NULL
+    ) STRICT",
+    "CREATE UNIQUE INDEX resource_id ON resource (id, kind)",
+    "CREATE INDEX resource_kind ON resource (kind)",
+    "CREATE INDEX resource_name ON resource (name, kind)",
+    "CREATE INDEX resource_external_id ON resource (external_id) WHERE external_id IS NOT NULL",
+    "CREATE TABLE email (value TEXT NOT NULL, seq INTEGER NOT NULL, PRIMARY KEY (value, seq)) STRICT, WITHOUT ROWID",
+    "CREATE TABLE member (
+        group_seq INTEGER NOT NULL,
+        member_id TEXT NOT NULL,
+        kind INTEGER,
+        display TEXT,
+        PRIMARY KEY (group_seq, member_id)
+    ) STRICT, WITHOUT ROWID",
+    "CREATE INDEX member_of ON member (member_id)",
+    "CREATE TABLE tally (kind INTEGER PRIMARY KEY, count INTEGER NOT NULL) STRICT",
+    "INSERT INTO tally (kind, count) VALUES (0, 0), (1, 0)",
+    "CREATE TABLE extension (urn TEXT PRIMARY KEY, kind INTEGER NOT NULL, definition TEXT NOT NULL) STRICT",
+    "CREATE TABLE state (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT",
+    "CREATE TABLE intent (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        kind INTEGER NOT NULL,
+        id TEXT,
+        method TEXT NOT NULL,
+        at INTEGER NOT NULL,
+        unknown INTEGER NOT NULL
+    ) STRICT",
+]];
+
+/// Brings the tables up to date.
+pub(crate) fn migrate<S: Sql>(sql: &S) -> Result<(), SqlError> {
+    sql.query("CREATE TABLE IF NOT EXISTS schema_version (number INTEGER NOT NULL) STRICT", &[])?;
+    let current = match sql.query("SELECT number FROM schema_version", &[])?.into_iter().next() {
+        Some(mut row) => row.integer()?,
+        None => 0,
+    };
+    for (number, step) in (1_i64..).zip(STEPS).filter(|(number, _)| *number > current) {
+        sql.transaction(|| {
+            for statement in step {
+                sql.query(statement, &[])?;
+            }
+            sql.query("DELETE FROM schema_version", &[])?;
+            sql.query("INSERT INTO schema_version (number) VALUES (?)", &[Bind::from(number)])?;
+            Ok::<(), SqlError>(())
+        })?;
+    }
+    Ok(())
+}

@@ -1,0 +1,273 @@
+//! Writes in a system of record (RFC 7644 §3.3, §3.5, §3.6): each one transaction, or nothing.
+
+use crate::list::read_object;
+use crate::message::{Failure, Request, Response};
+use crate::render::{Relations, Renderer, etag, opaque, own_version, without_groups};
+use crate::sql::Sql;
+use crate::store::{Content, Member, Store, Stored};
+use scim_edge_scim::endpoint::Kind;
+use scim_edge_scim::error::{Error, ScimType};
+use scim_edge_scim::fold::fold;
+use scim_edge_scim::patch::{MemberChange, Patch};
+use scim_edge_scim::project::Projection;
+use scim_edge_scim::query::Query;
+use scim_edge_scim::schema::Schemas;
+use scim_edge_scim::validate::Reader;
+use serde_json::{Map, Value};
+
+/// A write and all that it needs.
+pub(crate) struct Write<'a, S> {
+    pub(crate) store: &'a Store<S>,
+    pub(crate) schemas: &'a Schemas,
+    pub(crate) request: &'a Request<'a>,
+}
+
+/// What the answer to a resource's read or write shows.
+pub(crate) fn projection(schemas: &Schemas, request: &Request<'_>) -> Result<Projection, Error> {
+    let query = Query::parse(request.query)?;
+    let list = |name: &str| query.get(name).unwrap_or_default().to_owned();
+    let (attributes, excluded) = (list("attributes"), list("excludedAttributes"));
+    Projection::new(attributes.split(','), excluded.split(','), schemas, request.dialect)
+}
+
+impl<S: Sql> Write<'_, S> {
+    fn reader(&self, kind: Kind) -> Reader<'_> {
+        Reader { schemas: self.schemas, kind, dialect: self.request.dialect }
+    }
+
+    pub(crate) fn find(&self, kind: Kind, id: &str) -> Result<Stored, Failure> {
+        let stored = self.store.get(kind, id)?;
+        Ok(stored.ok_or_else(|| Error::not_found(format!("{} {id}", kind.name())))?)
+    }
+
+    /// Answers with a resource as it now is.
+    pub(crate) fn answer(
+        &self,
+        status: u16,
+        kind: Kind,
+        id: &str,
+        shown: &Projection,
+    ) -> Result<Response, Failure> {
+        let stored = self.find(kind, id)?;
+        let one = std::slice::from_ref(&stored);
+        let relations = Relations::of(self.store, one, shown.wants("members"))?;
+        let renderer = Renderer { base: self.request.base, schemas: self.schemas };
+        let response = Response::json(status, renderer.text(&stored, &relations, shown)?);
+        Ok(response.with("etag", etag(&stored, &relations)).with("location", renderer.location(kind, id)))
+    }
+
+    pub(crate) fn post(&self, kind: Kind) -> Result<Response, Failure> {
+        let shown = projection(self.schemas, self.request)?;
+        let id = self.create(kind, &read_object(self.request)?)?;
+        self.answer(201, kind, &id, &shown)
+    }
+
+    /// Creates a resource and returns its id.
+    pub(crate) fn create(&self, kind: Kind, body: &Map<String, Value>) -> Result<String, Failure> {
+        let mut resource = self.reader(kind).create(body)?;
+        let members = take_members(&mut resource)?;
+        let id = (self.request.new_id)();
+        let resource = with_id(&id, resource);
+        self.store.sql.transaction(|| {
+            self.check_name(kind, &resource, None)?;
+            let seq = self.store.insert(
+                kind,
+                &Content { resource: &resource, origin_meta: None },
+                self.request.now_ms,
+            )?;
+            self.check_members(&id, &members)?;
+            self.store.add_members(seq, &members)?;
+            Ok::<(), Failure>(())
+        })?;
+        Ok(id)
+    }
+
+    pub(crate) fn put(&self, kind: Kind, id: &str) -> Result<Response, Failure> {
+        let shown = projection(self.schemas, self.request)?;
+        let stored = self.find(kind, id)?;
+        self.check_version(&stored)?;
+        let old = stored.resource()?;
+        let mut new = self.reader(kind).replace(&read_object(self.request)?, &old)?;
+        let members = take_members(&mut new)?;
+        let new = with_id(id, new);
+        self.store.sql.transaction(|| {
+            self.check_name(kind, &new, Some(stored.seq))?;
+            let moved = kind == Kind::Group && self.set_members(&stored, &members)?;
+            self.store_change(&stored, &old, &new, moved)
+        })?;
+        self.answer(200, kind, id, &shown)
+    }
+
+    pub(crate) fn patch(&self, kind: Kind, id: &str) -> Result<Response, Failure> {
+        let shown = projection(self.schemas, self.request)?;
+        let stored = self.find(kind, id)?;
+        self.check_version(&stored)?;
+        let patch = Patch::parse(&read_object(self.request)?, self.request.dialect)?;
+        self.apply(&stored, &patch)?;
+        // RFC 7644 §3.5.2 leaves the choice; clients that want less of a group want nothing of it.
+        if kind == Kind::Group && !shown.wants("members") {
+            let relations = Relations::default();
+            let now = self.find(kind, id)?;
+            return Ok(Response::empty(204).with("etag", etag(&now, &relations)));
+        }
+        self.answer(200, kind, id, &shown)
+    }
+
+    pub(crate) fn apply(&self, stored: &Stored, patch: &Patch) -> Result<(), Failure> {
+        let reader = self.reader(stored.kind);
+        if let Some(changes) = patch.member_changes(&reader) {
+            return self.store.sql.transaction(|| self.change_members(stored, &changes));
+        }
+        let old = stored.resource()?;
+        let mut whole = old.clone();
+        if stored.kind == Kind::Group {
+            let renderer = Renderer { base: self.request.base, schemas: self.schemas };
+            let members: Vec<Value> =
+                self.store.members(stored.seq)?.iter().map(|member| renderer.member(member)).collect();
+            if !members.is_empty() {
+                whole.insert("members".into(), Value::Array(members));
+            }
+        }
+        let mut new = patch.apply(&reader, &whole)?;
+        let members = take_members(&mut new)?;
+        self.store.sql.transaction(|| {
+            self.check_name(stored.kind, &new, Some(stored.seq))?;
+            let moved = stored.kind == Kind::Group && self.set_members(stored, &members)?;
+            self.store_change(stored, &old, &new, moved)
+        })
+    }
+
+    pub(crate) fn delete(&self, kind: Kind, id: &str) -> Result<Response, Failure> {
+        let stored = self.find(kind, id)?;
+        self.check_version(&stored)?;
+        self.store.sql.transaction(|| self.store.delete(&stored, self.request.now_ms))?;
+        Ok(Response::empty(204))
+    }
+
+    /// What changes nothing leaves version and `lastModified` as they are.
+    fn store_change(
+        &self,
+        stored: &Stored,
+        old: &Map<String, Value>,
+        new: &Map<String, Value>,
+        members_moved: bool,
+    ) -> Result<(), Failure> {
+        if old != new {
+            let content = Content { resource: new, origin_meta: None };
+            self.store.update(stored, &content, self.request.now_ms)?;
+        } else if members_moved {
+            self.store.touch(stored.seq, self.request.now_ms)?;
+        }
+        Ok(())
+    }
+
+    /// Changes members without a look at the others.
+    fn change_members(&self, stored: &Stored, changes: &[MemberChange]) -> Result<(), Failure> {
+        let mut changed = false;
+        let mut before = None;
+        for change in changes {
+            match change {
+                MemberChange::Add(members) => {
+                    let members: Vec<Member> = members.iter().filter_map(member).collect();
+                    self.check_members(&stored.id, &members)?;
+                    changed |= self.store.add_members(stored.seq, &members)?;
+                }
+                MemberChange::Remove(ids) => changed |= self.store.remove_members(stored.seq, ids)?,
+                MemberChange::Clear => {
+                    let all = self.store.members(stored.seq)?;
+                    let ids: Vec<String> = all.iter().map(|member| member.id.clone()).collect();
+                    before.get_or_insert(all);
+                    self.store.remove_members(stored.seq, &ids)?;
+                }
+            }
+        }
+        if let Some(before) = before {
+            changed = self.store.members(stored.seq)? != before;
+        }
+        if changed {
+            self.store.touch(stored.seq, self.request.now_ms)?;
+        }
+        Ok(())
+    }
+
+    /// Makes these the members; returns whether anything changed.
+    fn set_members(&self, stored: &Stored, members: &[Member]) -> Result<bool, Failure> {
+        self.check_members(&stored.id, members)?;
+        let before = self.store.members(stored.seq)?;
+        let wanted: std::collections::HashSet<&str> =
+            members.iter().map(|member| member.id.as_str()).collect();
+        let gone: Vec<String> = before
+            .iter()
+            .filter(|member| !wanted.contains(member.id.as_str()))
+            .map(|member| member.id.clone())
+            .collect();
+        let removed = self.store.remove_members(stored.seq, &gone)?;
+        Ok(self.store.add_members(stored.seq, members)? || removed)
+    }
+
+    fn check_members(&self, group: &str, members: &[Member]) -> Result<(), Failure> {
+        let ids: Vec<&str> = members.iter().map(|member| member.id.as_str()).collect();
+        if ids.contains(&group) {
+            return Err(
+                Error::new(ScimType::InvalidValue, "members: a group cannot be a member of itself").into()
+            );
+        }
+        if let Some(missing) = self.store.missing(&ids)? {
+            let missing: String = missing.chars().take(100).collect();
+            let sentence = format!("members: there is no user or group with the id {missing:?}");
+            return Err(Error::new(ScimType::InvalidValue, sentence).into());
+        }
+        Ok(())
+    }
+
+    fn check_name(&self, kind: Kind, resource: &Map<String, Value>, own: Option<i64>) -> Result<(), Failure> {
+        let name = resource.get("userName").and_then(Value::as_str);
+        if let (Kind::User, Some(name)) = (kind, name)
+            && self.store.name_taken(&fold(name), own)?
+        {
+            return Err(Error::new(ScimType::Uniqueness, "userName: another user has this name").into());
+        }
+        Ok(())
+    }
+
+    /// `If-Match` and `If-None-Match` of a write (RFC 7644 §3.14, RFC 9110 §13).
+    fn check_version(&self, stored: &Stored) -> Result<(), Failure> {
+        let own = own_version(stored);
+        let named = |header: &str| {
+            header.trim() == "*" || header.split(',').any(|tag| without_groups(opaque(tag)) == own)
+        };
+        let wrong = self.request.if_match.is_some_and(|header| !named(header))
+            || self.request.if_none_match.is_some_and(named);
+        if wrong {
+            let sentence = format!("the resource has changed: its version is W/\"{own}\"");
+            return Err(Error::status(412, sentence).into());
+        }
+        Ok(())
+    }
+}
+
+/// A resource with its id behind its schemas.
+fn with_id(id: &str, resource: Map<String, Value>) -> Map<String, Value> {
+    let mut with_id = Map::new();
+    with_id.insert("schemas".into(), Value::Null);
+    with_id.insert("id".into(), id.into());
+    with_id.extend(resource.into_iter().filter(|(name, _)| name != "id"));
+    with_id
+}
+
+/// Takes a group's members out of it.
+pub(crate) fn take_members(resource: &mut Map<String, Value>) -> Result<Vec<Member>, Error> {
+    let Some(Value::Array(values)) = resource.shift_remove("members") else { return Ok(Vec::new()) };
+    let members = values.iter().map(|value| {
+        value.as_object().and_then(member).ok_or_else(|| {
+            Error::new(ScimType::InvalidValue, "members: each needs a value, the id of a user or group")
+        })
+    });
+    members.collect()
+}
+
+/// A member; what kind of resource it is, the directory knows better than the client.
+fn member(value: &Map<String, Value>) -> Option<Member> {
+    let text = |name: &str| value.get(name).and_then(Value::as_str).map(str::to_owned);
+    Some(Member { id: text("value").filter(|id| !id.is_empty())?, kind: None, display: text("display") })
+}
