@@ -9,7 +9,7 @@
 //! the copy is right again; one that stays means that the resource may have changed.
 
 use crate::Directory;
-use crate::render::own_version;
+use crate::render::{opaque, own_version, without_groups};
 use crate::sql::{Bind, Row, Sql, SqlError};
 use crate::store::{Content, Member, number};
 use scim_edge_scim::endpoint::Kind;
@@ -67,6 +67,7 @@ pub struct Intent {
 }
 
 const STATE: &str = "replica";
+const CONFIGURATION: &str = "configuration";
 
 impl<S: Sql> Directory<S> {
     /// What the copy is of; none for a system of record.
@@ -85,6 +86,16 @@ impl<S: Sql> Directory<S> {
         self.store.sql.query("DELETE FROM state WHERE name = ?", &[STATE.into()])?;
         self.store.sql.query("DELETE FROM intent", &[])?;
         Ok(())
+    }
+
+    /// What the host last told the directory to work by: a text of the host's own.
+    pub fn configuration(&self) -> Result<Option<String>, SqlError> {
+        self.store.state(CONFIGURATION)
+    }
+
+    /// Stores what to work by.
+    pub fn set_configuration(&self, text: &str) -> Result<(), SqlError> {
+        self.store.set_state(CONFIGURATION, text)
     }
 
     /// Empties the directory and begins a copy of an origin.
@@ -264,4 +275,17 @@ fn member(shown: &Value) -> Option<Member> {
         _ => None,
     };
     (!id.is_empty()).then(|| Member { id, kind, display: text("display") })
+}
+
+/// `If-Match` as the origin understands it: without the signs of groups that the gateway adds.
+pub fn origin_tags(header: &str) -> String {
+    let tag = |tag: &str| {
+        let tag = tag.trim();
+        if tag == "*" {
+            return tag.to_owned();
+        }
+        let weak = if tag.starts_with("W/") { "W/" } else { "" };
+        format!("{weak}\"{}\"", without_groups(opaque(tag)))
+    };
+    header.split(',').map(tag).collect::<Vec<_>>().join(", ")
 }

@@ -1,24 +1,206 @@
 //! The Account object: the authority for one account's document.
+//!
+//! Calls on one account come here one after another: between reading the document and storing the new
+//! one there is no await, so that no two calls can build on the same version. The document is stored
+//! together with the mark that it is to be published; the alarm repeats the publication until it
+//! succeeds. See `published.rs` for how soon a change is in force.
 
-use worker::{DurableObject, Env, Request, Response, Result, State, durable_object};
+use crate::environment::{Environment, now_ms};
+use crate::http::{answer, read};
+use crate::published;
+use crate::sql::ObjectSql;
+use scim_edge_account::api::{Failure, Request as AdminRequest};
+use scim_edge_account::document::Document;
+use scim_edge_account::published::Published;
+use scim_edge_directory::sql::{Bind, Sql, SqlError};
+use scim_edge_policy::credentials::ApiKey;
+use scim_edge_policy::permission::Permissions;
+use scim_edge_policy::route::{AdminRoute, Route};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::cell::Cell;
+use worker::{DurableObject, Env, Error, Request, Response, Result, State, durable_object};
+
+/// KV takes one write a second and key; a little more than that.
+const PUBLISH_EVERY_MS: i64 = 1_100;
+
+/// How long a failed publication waits.
+const RETRY_MS: i64 = 5_000;
+
+/// The private protocol between Worker and object; both may run different deployments for a while.
+pub(crate) const PROTOCOL: u32 = 1;
+
+/// A call as the Worker passes it on.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Call {
+    pub protocol: u32,
+    pub account: String,
+    pub method: String,
+    pub path: String,
+    pub query: Vec<(String, String)>,
+    pub body: String,
+    /// Whether the caller showed the root key; the Worker has compared it.
+    pub root: bool,
+    /// The key the caller showed; compared here, against the authority.
+    pub api_key: String,
+    pub correlation_id: String,
+}
+
+/// The object's answer.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Reply {
+    pub status: u16,
+    pub body: Value,
+    /// The new published document, where the call changed it.
+    pub published: Option<Published>,
+}
 
 /// One per account, named by it.
 #[durable_object(alarm)]
 pub struct Account {
-    _state: State,
-    _env: Env,
+    state: State,
+    environment: Environment,
+    published_at: Cell<i64>,
 }
 
 impl DurableObject for Account {
     fn new(state: State, env: Env) -> Self {
-        Self { _state: state, _env: env }
+        Self { state, environment: Environment::new(env), published_at: Cell::new(0) }
     }
 
-    async fn fetch(&self, _request: Request) -> Result<Response> {
-        Response::empty()
+    async fn fetch(&self, request: Request) -> Result<Response> {
+        let body = read(request.inner().body(), 4 << 20).await;
+        let call = body.ok().and_then(|body| serde_json::from_slice::<Call>(&body).ok());
+        let Some(call) = call.filter(|call| call.protocol == PROTOCOL) else {
+            return Err(Error::RustError("a call of another protocol".to_owned()));
+        };
+        let reply = self.call(&call)?;
+        if reply.published.is_some() {
+            self.publish_soon().await?;
+        }
+        let text = serde_json::to_string(&reply).map_err(|error| Error::RustError(error.to_string()))?;
+        answer(200, &[("content-type", "application/json")], Some(text))
     }
 
     async fn alarm(&self) -> Result<Response> {
+        self.publish_soon().await?;
         Response::empty()
     }
+}
+
+impl Account {
+    fn call(&self, call: &Call) -> Result<Reply> {
+        let now_ms = now_ms();
+        let refuse = |failure: Failure| {
+            Ok(Reply { status: failure.status, body: failure.body(&call.correlation_id), published: None })
+        };
+        let Ok(Some(Route::Admin(route))) = Route::parse(&call.path) else {
+            return refuse(Failure::new(404, "ENTITY_NOT_FOUND", "There is no such path"));
+        };
+        let sql = ObjectSql::new(&self.state);
+        let stored = load(&sql).map_err(internal)?;
+        let permissions = match (&stored, call.root) {
+            (_, true) => Permissions::all(),
+            (None, false) => return refuse(Failure::unauthenticated()),
+            (Some((document, _)), false) => match authenticate(document, &call.api_key, now_ms) {
+                Some(permissions) => permissions,
+                None => return refuse(Failure::unauthenticated()),
+            },
+        };
+        let document = stored.map_or_else(|| Document::new(&call.account, now_ms), |(document, _)| document);
+        let outcome = self.handle(&document, call, &route, permissions, now_ms)?;
+        let published = match outcome.changed {
+            Some(new) => {
+                store(&sql, &new).map_err(internal)?;
+                Some(Published::of(&new))
+            }
+            None => None,
+        };
+        Ok(Reply { status: outcome.status, body: outcome.body, published })
+    }
+
+    fn handle(
+        &self,
+        document: &Document,
+        call: &Call,
+        route: &AdminRoute,
+        permissions: Permissions,
+        now_ms: i64,
+    ) -> Result<scim_edge_account::api::Outcome> {
+        let request = AdminRequest {
+            method: &call.method,
+            route,
+            query: &call.query,
+            body: call.body.as_bytes(),
+            permissions,
+            now_ms,
+            random: &crate::environment::random()?,
+            seal_key: &self.environment.seal_key()?,
+            development: self.environment.is_development(),
+            correlation_id: &call.correlation_id,
+        };
+        Ok(scim_edge_account::handle(document, &request))
+    }
+
+    /// Publishes the document now, or leaves it to the alarm.
+    async fn publish_soon(&self) -> Result<()> {
+        let sql = ObjectSql::new(&self.state);
+        let Some((document, published)) = load(&sql).map_err(internal)? else { return Ok(()) };
+        if document.version <= published {
+            return Ok(());
+        }
+        let storage = self.state.storage();
+        let now_ms = now_ms();
+        let due = self.published_at.get().saturating_add(PUBLISH_EVERY_MS);
+        // Set before the attempt: an object that is stopped meanwhile is woken again.
+        storage.set_alarm(due.max(now_ms.saturating_add(RETRY_MS)).saturating_sub(now_ms)).await?;
+        if now_ms < due {
+            return storage.set_alarm(due.saturating_sub(now_ms)).await;
+        }
+        self.published_at.set(now_ms);
+        let text = Published::of(&document).to_json();
+        let put = self.environment.settings()?.put(&published::key(&document.account), text)?.execute().await;
+        if let Err(error) = put {
+            worker::console_error!("publishing failed, to be repeated: {error}");
+            return Ok(());
+        }
+        sql.query("UPDATE account SET published = max(published, ?)", &[version(&document)])
+            .map_err(internal)?;
+        // A later change may have come in meanwhile; its alarm stays.
+        match load(&sql).map_err(internal)? {
+            Some((document, published)) if document.version > published => Ok(()),
+            _ => storage.delete_alarm().await,
+        }
+    }
+}
+
+fn internal(error: SqlError) -> Error {
+    Error::RustError(error.to_string())
+}
+
+fn version(document: &Document) -> Bind<'static> {
+    Bind::from(i64::try_from(document.version).unwrap_or(i64::MAX))
+}
+
+/// The document and the version that was published last.
+fn load(sql: &ObjectSql) -> std::result::Result<Option<(Document, u64)>, SqlError> {
+    sql.query("CREATE TABLE IF NOT EXISTS account (one INTEGER PRIMARY KEY, document TEXT NOT NULL, published INTEGER NOT NULL) STRICT", &[])?;
+    let rows = sql.query("SELECT document, published FROM account", &[])?;
+    let Some(mut row) = rows.into_iter().next() else { return Ok(None) };
+    let document = Document::parse(&row.text()?);
+    let document = document.ok_or_else(|| SqlError::new("the account document is of a newer format"))?;
+    Ok(Some((document, u64::try_from(row.integer()?).unwrap_or(0))))
+}
+
+fn store(sql: &ObjectSql, document: &Document) -> std::result::Result<(), SqlError> {
+    let text = "INSERT INTO account (one, document, published) VALUES (1, ?, 0)
+        ON CONFLICT (one) DO UPDATE SET document = excluded.document";
+    sql.query(text, &[document.to_json().as_str().into()])?;
+    Ok(())
+}
+
+fn authenticate(document: &Document, text: &str, now_ms: i64) -> Option<Permissions> {
+    let key = ApiKey::parse(text)?;
+    Published::of(document).authenticate(&key, now_ms).map(|holder| holder.permissions)
 }

@@ -1,24 +1,222 @@
-//! The Directory object: one account's SCIM server and replica.
+//! The Directory object: one account's SCIM server, or its copy of the origin's.
+//!
+//! Without an origin every call is answered from the object's own tables, in one turn. With one, see
+//! `replica.rs`.
 
-use worker::{DurableObject, Env, Request, Response, Result, State, durable_object};
+use crate::call::{Call, HEADER};
+use crate::environment::{Environment, new_uuid, now_ms};
+use crate::http::{BODY_LIMIT, BodyError, SCIM_JSON, answer, read, scim_error};
+use crate::lock::Locks;
+use crate::sql::ObjectSql;
+use scim_edge_account::published::DirectorySettings;
+use scim_edge_directory::Directory as Store;
+use scim_edge_directory::message::{Request as ScimRequest, Response as ScimResponse};
+use scim_edge_directory::sql::SqlError;
+use scim_edge_policy::operation::needed;
+use scim_edge_policy::route::Route;
+use scim_edge_scim::dialect::Dialect;
+use scim_edge_scim::endpoint::{Endpoint, Kind};
+use scim_edge_scim::error::Error as ScimError;
+use serde::{Deserialize, Serialize};
+use std::cell::{Cell, RefCell};
+use std::collections::{HashMap, HashSet};
+use worker::{DurableObject, Env, Error, Request, Response, Result, State, console_error, durable_object};
 
 /// One per account, named by it.
 #[durable_object(alarm)]
 pub struct Directory {
-    _state: State,
-    _env: Env,
+    pub(crate) state: State,
+    pub(crate) environment: Environment,
+    pub(crate) store: std::result::Result<Store<ObjectSql>, SqlError>,
+    pub(crate) memory: Memory,
+}
+
+/// What the object remembers while it runs; nothing that must survive.
+pub(crate) struct Memory {
+    pub(crate) configuration: RefCell<Option<Configuration>>,
+    pub(crate) locks: Locks<(Kind, String)>,
+    /// Counts writes that have ended, so that what was read from the origin before one can be told.
+    pub(crate) writes: Cell<u64>,
+    pub(crate) written: RefCell<HashMap<(Kind, String), u64>>,
+    /// Resources with a write on its way.
+    pub(crate) writing: RefCell<HashSet<(Kind, String)>>,
+    /// The ids that the reconciliation under way has seen.
+    pub(crate) seen: RefCell<HashSet<(Kind, String)>>,
+    pub(crate) alarm_at: Cell<i64>,
+}
+
+/// The settings the object works by: the newest it has been told of.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Configuration {
+    pub(crate) account: String,
+    pub(crate) version: u64,
+    pub(crate) settings: DirectorySettings,
+}
+
+/// A call with its body, ready to be answered.
+pub(crate) struct Incoming {
+    pub(crate) call: Call,
+    pub(crate) method: String,
+    pub(crate) endpoint: Endpoint,
+    pub(crate) query: String,
+    pub(crate) headers: worker::Headers,
+    pub(crate) body: Vec<u8>,
 }
 
 impl DurableObject for Directory {
     fn new(state: State, env: Env) -> Self {
-        Self { _state: state, _env: env }
+        let store = Store::open(ObjectSql::new(&state)).and_then(|store| {
+            store.mark_interrupted()?;
+            Ok(store)
+        });
+        let memory = Memory {
+            configuration: RefCell::new(None),
+            locks: Locks::new(),
+            writes: Cell::new(0),
+            written: RefCell::new(HashMap::new()),
+            writing: RefCell::new(HashSet::new()),
+            seen: RefCell::new(HashSet::new()),
+            alarm_at: Cell::new(0),
+        };
+        Self { state, environment: Environment::new(env), store, memory }
     }
 
-    async fn fetch(&self, _request: Request) -> Result<Response> {
-        Response::ok("directory")
+    async fn fetch(&self, request: Request) -> Result<Response> {
+        let incoming = match incoming(request).await? {
+            Ok(incoming) => incoming,
+            Err(error) => return scim_error(&error, &[]),
+        };
+        let settings = self.configure(&incoming.call).map_err(internal)?;
+        match &settings.origin_url {
+            None => respond(&self.local(&incoming, &settings)?, &[("cache-status", "scim-edge; hit")]),
+            Some(_) => self.with_origin(&incoming, &settings).await,
+        }
     }
 
     async fn alarm(&self) -> Result<Response> {
+        self.memory.alarm_at.set(0);
+        self.synchronise().await?;
         Response::empty()
     }
+}
+
+impl Directory {
+    pub(crate) fn store(&self) -> Result<&Store<ObjectSql>> {
+        self.store.as_ref().map_err(|error| Error::RustError(error.to_string()))
+    }
+
+    /// Answers from the tables.
+    pub(crate) fn local(&self, incoming: &Incoming, settings: &DirectorySettings) -> Result<ScimResponse> {
+        self.local_as(incoming, settings, &incoming.method)
+    }
+
+    /// Answers from the tables as if the method were another.
+    pub(crate) fn local_as(
+        &self,
+        incoming: &Incoming,
+        settings: &DirectorySettings,
+        method: &str,
+    ) -> Result<ScimResponse> {
+        let header = |name: &str| incoming.headers.get(name).ok().flatten();
+        let (content_type, if_match, if_none_match) =
+            (header("content-type"), header("if-match"), header("if-none-match"));
+        let permissions = incoming.call.permissions;
+        let request = ScimRequest {
+            method,
+            endpoint: &incoming.endpoint,
+            query: &incoming.query,
+            content_type: content_type.as_deref(),
+            if_match: if_match.as_deref(),
+            if_none_match: if_none_match.as_deref(),
+            body: &incoming.body,
+            base: &incoming.call.base,
+            dialect: if settings.strict { Dialect::Strict } else { Dialect::Tolerant },
+            now_ms: now_ms(),
+            // Without randomness no identifier is unique; an empty one is refused by the unique index.
+            new_id: &|| new_uuid().unwrap_or_default(),
+            may: &|method, kind| permissions.has_all(needed(method, kind)),
+        };
+        Ok(self.store()?.respond(&request))
+    }
+
+    /// The settings to work by. A call may come from an isolate that does not know the newest yet: the
+    /// object never goes back to older ones, and what it copies changes only with newer ones.
+    fn configure(&self, call: &Call) -> std::result::Result<DirectorySettings, SqlError> {
+        let store = self.store.as_ref().map_err(Clone::clone)?;
+        if let Some(known) = &*self.memory.configuration.borrow()
+            && known.version >= call.version
+        {
+            return Ok(known.settings.clone());
+        }
+        let stored =
+            store.configuration()?.and_then(|text| serde_json::from_str::<Configuration>(&text).ok());
+        let newest = match stored {
+            Some(stored) if stored.version >= call.version => stored,
+            _ => {
+                let told = Configuration {
+                    account: call.account.clone(),
+                    version: call.version,
+                    settings: call.settings.clone(),
+                };
+                let text = serde_json::to_string(&told).map_err(|error| SqlError::new(error.to_string()))?;
+                store.set_configuration(&text)?;
+                told
+            }
+        };
+        let replica = store.replica()?;
+        match (&newest.settings.origin_url, &replica) {
+            (None, Some(_)) => store.end_replica()?,
+            (Some(origin), replica) if replica.as_ref().is_none_or(|replica| replica.origin != *origin) => {
+                store.begin_replica(origin)?;
+            }
+            _ => {}
+        }
+        let settings = newest.settings.clone();
+        *self.memory.configuration.borrow_mut() = Some(newest);
+        Ok(settings)
+    }
+}
+
+/// Reads a call; what is wrong with the client's part of it is a SCIM error.
+async fn incoming(request: Request) -> Result<std::result::Result<Incoming, ScimError>> {
+    let headers = request.headers();
+    let call = headers.get(HEADER)?.as_deref().and_then(Call::parse);
+    let call = call.ok_or_else(|| Error::RustError("a call of another protocol".to_owned()))?;
+    let url = request.url()?;
+    let endpoint = match Route::parse(url.path()) {
+        Ok(Some(Route::Scim(route))) if route.account == call.account => route.endpoint,
+        _ => None,
+    };
+    let Some(endpoint) = endpoint else { return Ok(Err(ScimError::not_found("This path"))) };
+    let body = match read(request.inner().body(), BODY_LIMIT).await {
+        Ok(body) => body,
+        Err(BodyError::TooLong) => return Ok(Err(ScimError::status(413, "the body is longer than 1 MiB"))),
+        Err(BodyError::Broken) => return Ok(Err(ScimError::status(400, "the body ended early"))),
+    };
+    Ok(Ok(Incoming {
+        call,
+        method: request.inner().method(),
+        endpoint,
+        query: url.query().unwrap_or_default().to_owned(),
+        headers: headers.clone(),
+        body,
+    }))
+}
+
+/// An answer of the directory's as HTTP.
+pub(crate) fn respond(response: &ScimResponse, headers: &[(&str, &str)]) -> Result<Response> {
+    if let Some(fault) = &response.fault {
+        console_error!("directory: {fault}");
+    }
+    let mut all: Vec<(&str, &str)> = Vec::new();
+    if response.body.is_some() {
+        all.push(("content-type", SCIM_JSON));
+    }
+    all.extend(response.headers.iter().map(|(name, value)| (*name, value.as_str())));
+    all.extend_from_slice(headers);
+    answer(response.status, &all, response.body.clone())
+}
+
+pub(crate) fn internal(error: SqlError) -> Error {
+    Error::RustError(error.to_string())
 }

@@ -146,10 +146,14 @@ impl Origin {
             init.set_body(&Uint8Array::from(body.as_slice()));
         }
         let request = Request::new_with_str_and_init(&format!("{}{}", self.base, outgoing.path), &init)?;
-        // The global is looked up by name: web-sys's scope type has no place in a Worker's object.
-        let global = js_sys::global();
-        let fetch: Function = Reflect::get(&global, &"fetch".into())?.dyn_into()?;
-        let promise: Promise = fetch.call1(&global, &request)?.dyn_into()?;
-        JsFuture::from(promise).await?.dyn_into()
+        fetch(&request).await
     }
+}
+
+/// The platform's `fetch`.
+pub(crate) async fn fetch(request: &Request) -> Result<Response, JsValue> {
+    let global = js_sys::global();
+    let fetch: Function = Reflect::get(&global, &"fetch".into())?.dyn_into()?;
+    let promise: Promise = fetch.call1(&global, request)?.dyn_into()?;
+    JsFuture::from(promise).await?.dyn_into()
 }

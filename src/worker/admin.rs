@@ -1,0 +1,99 @@
+//! The admin API at the edge: who calls, and on to the account's object.
+
+use crate::account::{Call, PROTOCOL, Reply};
+use crate::environment::{Environment, new_uuid, now_ms};
+use crate::http::{BODY_LIMIT, BodyError, answer, read};
+use crate::published;
+use scim_edge_account::api::Failure;
+use scim_edge_policy::credentials::ApiKey;
+use scim_edge_policy::route::is_account_identifier;
+use worker::{Method, Request, RequestInit, Response, Result};
+
+/// Answers an admin call.
+pub(crate) async fn handle(request: &Request, environment: &Environment) -> Result<Response> {
+    let correlation_id = new_uuid().unwrap_or_default();
+    match call(request, environment, &correlation_id).await? {
+        Ok(reply) => respond(reply.status, reply.body.to_string()),
+        Err(failure) => respond(failure.status, failure.body(&correlation_id).to_string()),
+    }
+}
+
+fn respond(status: u16, body: String) -> Result<Response> {
+    answer(status, &[("content-type", "application/json"), ("cache-control", "no-store")], Some(body))
+}
+
+async fn call(
+    request: &Request,
+    environment: &Environment,
+    correlation_id: &str,
+) -> Result<std::result::Result<Reply, Failure>> {
+    let url = request.url()?;
+    let query: Vec<(String, String)> = url.query_pairs().into_owned().collect();
+    let Some(account) =
+        query.iter().find(|(name, _)| name == "accountIdentifier").map(|(_, value)| value.clone())
+    else {
+        return Ok(Err(Failure::invalid("accountIdentifier", "must be in the query")));
+    };
+    if !is_account_identifier(&account) {
+        return Ok(Err(Failure::invalid("accountIdentifier", "must be 1 to 64 letters, digits, _ and -")));
+    }
+    let api_key = request.headers().get("x-api-key")?.unwrap_or_default();
+    let root = environment.is_root_key(&api_key);
+    // Whoever is not root learns the same of an account that does not exist as of a wrong key, and
+    // reaches no object of it.
+    let own = ApiKey::parse(&api_key).is_some_and(|key| key.account == account);
+    let now_ms = now_ms();
+    let exists = root || own && published::get(environment, &account, now_ms).await?.is_some();
+    if !exists {
+        return Ok(Err(Failure::unauthenticated()));
+    }
+    let method = request.inner().method();
+    let body = match read(request.inner().body(), BODY_LIMIT).await {
+        Ok(body) => body,
+        Err(BodyError::TooLong) => {
+            return Ok(Err(Failure::new(413, "PAYLOAD_TOO_LARGE", "The body is longer than 1 MiB")));
+        }
+        Err(BodyError::Broken) => return Ok(Err(Failure::invalid("body", "ended early"))),
+    };
+    if !body.is_empty() && !is_json(request)? {
+        return Ok(Err(Failure::new(415, "UNSUPPORTED_MEDIA_TYPE", "The body must be application/json")));
+    }
+    let Ok(body) = String::from_utf8(body) else {
+        return Ok(Err(Failure::invalid("body", "is not UTF-8")));
+    };
+    // A read by root does not make an account.
+    if root && method == "GET" && published::get(environment, &account, now_ms).await?.is_none() {
+        return Ok(Err(Failure::not_found("Account", &account)));
+    }
+    let call = Call {
+        protocol: PROTOCOL,
+        account: account.clone(),
+        method,
+        path: url.path().to_owned(),
+        query,
+        body,
+        root,
+        api_key: if root { String::new() } else { api_key },
+        correlation_id: correlation_id.to_owned(),
+    };
+    let reply = send(environment, &call).await?;
+    if let Some(document) = &reply.published {
+        published::learn(document.clone(), now_ms);
+    }
+    Ok(Ok(reply))
+}
+
+async fn send(environment: &Environment, call: &Call) -> Result<Reply> {
+    let text = serde_json::to_string(call).map_err(|error| worker::Error::RustError(error.to_string()))?;
+    let mut init = RequestInit::new();
+    init.with_method(Method::Post).with_body(Some(text.into()));
+    let request = Request::new_with_init("https://account/", &init)?;
+    let stub = environment.accounts()?.id_from_name(&call.account)?.get_stub()?;
+    stub.fetch_with_request(request).await?.json::<Reply>().await
+}
+
+fn is_json(request: &Request) -> Result<bool> {
+    let content_type = request.headers().get("content-type")?.unwrap_or_default();
+    let media_type = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    Ok(matches!(media_type.as_str(), "" | "application/json") || media_type.ends_with("+json"))
+}

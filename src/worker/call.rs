@@ -1,0 +1,39 @@
+//! The private protocol between the Worker and an account's Directory object.
+//!
+//! The object gets the client's own request (method, URL, headers, body) and, in one header that no
+//! client can set, what the Worker has decided. Worker and object may run different deployments for a
+//! while: the header has a version, and members may be added to it but not taken away.
+
+use scim_edge_account::published::DirectorySettings;
+use scim_edge_policy::permission::Permissions;
+use serde::{Deserialize, Serialize};
+
+/// The header.
+pub(crate) const HEADER: &str = "x-scim-edge-call";
+
+/// The version of the protocol.
+pub(crate) const PROTOCOL: u32 = 1;
+
+/// What the Worker has decided about a request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Call {
+    pub protocol: u32,
+    pub account: String,
+    /// The version of the account document that `settings` are of.
+    pub version: u64,
+    pub settings: DirectorySettings,
+    /// What the caller may do.
+    pub permissions: Permissions,
+    /// The account's SCIM base as the caller sees it.
+    pub base: String,
+    /// Whom the caller acts as.
+    pub principal: String,
+}
+
+impl Call {
+    /// Reads the header.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        serde_json::from_str::<Self>(text).ok().filter(|call| call.protocol == PROTOCOL)
+    }
+}

@@ -1,0 +1,248 @@
+//! Issuers' key sets: isolate memory, then KV, then the issuer.
+//!
+//! A set is fresh for as long as the issuer says, between one minute and one hour. Past that it is
+//! served while it is refreshed in the background, for up to a day while the issuer cannot be reached;
+//! then nobody can be let in. A token with an unknown key id has the issuer asked once, and not again
+//! for [`COOLDOWN_MS`], whether that succeeded or not. Only a complete, parsed 200 with a usable key
+//! replaces a set. A fetch is never shared between requests: the runtime would cancel it with the first.
+
+use crate::environment::{Environment, now_ms};
+use crate::http::read;
+use crate::origin::fetch;
+use scim_edge_policy::algorithm::Algorithm;
+use scim_edge_policy::encoding::encode;
+use scim_edge_policy::key::{Key, KeyId};
+use scim_edge_policy::key_set::{BYTES, KeySet};
+use scim_edge_policy::rule::TrustRule;
+use scim_edge_policy::url;
+use scim_edge_policy::verify::{Host, KeysUnavailable};
+use scim_edge_webcrypto::CryptoKey;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+use web_sys::{AbortSignal, Headers, Request, RequestInit, RequestRedirect};
+use worker::{Context, console_error};
+
+const MINUTE_MS: i64 = 60_000;
+/// How long a set is fresh where the issuer does not say.
+const FRESH_MS: i64 = 10 * MINUTE_MS;
+const FRESH_LEAST_MS: i64 = MINUTE_MS;
+const FRESH_MOST_MS: i64 = 60 * MINUTE_MS;
+/// How long a set is used while it cannot be refreshed.
+const STALE_MS: i64 = 24 * 60 * MINUTE_MS;
+/// How long an issuer is left alone after an attempt.
+const COOLDOWN_MS: i64 = 30_000;
+/// How old KV's copy of an unchanged set may get before it is written again.
+const REWRITE_MS: i64 = 6 * 60 * MINUTE_MS;
+/// How long an issuer may take.
+const TIME_LIMIT_MS: u32 = 5_000;
+/// How many sets and imported keys an isolate keeps.
+const KEPT: usize = 256;
+
+#[derive(Clone)]
+struct Entry {
+    set: Option<Rc<KeySet>>,
+    fetched_at: i64,
+    fresh_until: i64,
+    attempted_at: i64,
+}
+
+/// A set in KV.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Kept {
+    url: String,
+    fetched_at: i64,
+    fresh_until: i64,
+    keys: String,
+}
+
+thread_local! {
+    static SETS: RefCell<HashMap<String, Entry>> = RefCell::new(HashMap::new());
+    static IMPORTED: RefCell<HashMap<(KeyId, Algorithm), CryptoKey>> = RefCell::new(HashMap::new());
+}
+
+/// Verification's host in the Worker.
+pub(crate) struct Keys<'a> {
+    pub environment: &'a Rc<Environment>,
+    pub context: &'a Context,
+}
+
+impl Host for Keys<'_> {
+    async fn keys(&self, rule: &TrustRule, kid: Option<&str>) -> Result<Rc<KeySet>, KeysUnavailable> {
+        let url = rule.jwks_url.as_str();
+        let now_ms = now_ms();
+        let entry = match known(url) {
+            Some(entry) => entry,
+            None => self.read_kv(url).await,
+        };
+        let rested = now_ms.saturating_sub(entry.attempted_at) >= COOLDOWN_MS;
+        let usable = entry.set.filter(|_| now_ms.saturating_sub(entry.fetched_at) < STALE_MS);
+        match usable {
+            Some(set) if kid.is_none_or(|kid| set.has_kid(kid)) => {
+                if now_ms >= entry.fresh_until && rested {
+                    attempted(url, now_ms);
+                    let (environment, url) = (self.environment.clone(), url.to_owned());
+                    self.context.wait_until(async move {
+                        if let Err(KeysUnavailable(why)) = refresh(&environment, &url).await {
+                            console_error!("keys of {url} could not be refreshed: {why}");
+                        }
+                    });
+                }
+                Ok(set)
+            }
+            Some(set) if !rested => Ok(set),
+            Some(set) => {
+                attempted(url, now_ms);
+                Ok(refresh(self.environment, url).await.unwrap_or(set))
+            }
+            None if !rested => Err(KeysUnavailable("the issuer could not be reached just now".to_owned())),
+            None => {
+                attempted(url, now_ms);
+                refresh(self.environment, url).await
+            }
+        }
+    }
+
+    async fn check(&self, key: &Key, algorithm: Algorithm, signed: &[u8], signature: &[u8]) -> bool {
+        let name = (key.id(), algorithm);
+        let imported = IMPORTED.with_borrow(|keys| keys.get(&name).cloned());
+        let imported = match imported {
+            Some(key) => key,
+            None => {
+                let Some(imported) = scim_edge_webcrypto::import(key.jwk(), algorithm.name()).await else {
+                    return false;
+                };
+                IMPORTED.with_borrow_mut(|keys| {
+                    if keys.len() >= KEPT {
+                        keys.clear();
+                    }
+                    keys.insert(name, imported.clone());
+                });
+                imported
+            }
+        };
+        scim_edge_webcrypto::verify(&imported, algorithm.name(), signed, signature).await
+    }
+}
+
+/// Whether a fresh set of this URL has the key: what a token that was verified before still needs.
+pub(crate) fn still_has(url: &str, key: &KeyId, now_ms: i64) -> bool {
+    SETS.with_borrow(|sets| {
+        sets.get(url).is_some_and(|entry| {
+            now_ms < entry.fresh_until && entry.set.as_ref().is_some_and(|set| set.has(key))
+        })
+    })
+}
+
+impl Keys<'_> {
+    /// A set that is not in memory; without one in KV, an entry that knows nothing.
+    async fn read_kv(&self, url: &str) -> Entry {
+        let kept = match self.environment.key_sets() {
+            Ok(store) => store.get(&kv_key(url)).text().await.ok().flatten(),
+            Err(_) => None,
+        };
+        let kept =
+            kept.and_then(|text| serde_json::from_str::<Kept>(&text).ok()).filter(|kept| kept.url == url);
+        let entry = kept.and_then(|kept| {
+            Some(Entry {
+                set: Some(Rc::new(KeySet::parse(kept.keys.as_bytes()).ok()?)),
+                fetched_at: kept.fetched_at,
+                fresh_until: kept.fresh_until,
+                attempted_at: 0,
+            })
+        });
+        let entry = entry.unwrap_or(Entry { set: None, fetched_at: 0, fresh_until: 0, attempted_at: 0 });
+        keep(url, entry.clone());
+        entry
+    }
+}
+
+fn known(url: &str) -> Option<Entry> {
+    SETS.with_borrow(|sets| sets.get(url).cloned())
+}
+
+fn keep(url: &str, entry: Entry) {
+    SETS.with_borrow_mut(|sets| {
+        if sets.len() >= KEPT && !sets.contains_key(url) {
+            let oldest = sets.iter().min_by_key(|(_, entry)| entry.attempted_at).map(|(url, _)| url.clone());
+            oldest.and_then(|url| sets.remove(&url));
+        }
+        sets.insert(url.to_owned(), entry);
+    });
+}
+
+fn attempted(url: &str, now_ms: i64) {
+    SETS.with_borrow_mut(|sets| {
+        if let Some(entry) = sets.get_mut(url) {
+            entry.attempted_at = now_ms;
+        }
+    });
+}
+
+fn kv_key(url: &str) -> String {
+    format!("jwks:{}", encode(&Sha256::digest(url.as_bytes())))
+}
+
+/// Asks the issuer, and keeps what it answers.
+async fn refresh(environment: &Environment, url: &str) -> Result<Rc<KeySet>, KeysUnavailable> {
+    let (set, fresh_ms) = ask(environment, url).await?;
+    let set = Rc::new(set);
+    let now_ms = now_ms();
+    let (fetched_at, fresh_until) = (now_ms, now_ms.saturating_add(fresh_ms));
+    let before = known(url);
+    keep(url, Entry { set: Some(set.clone()), fetched_at, fresh_until, attempted_at: now_ms });
+    let unchanged = before.as_ref().is_some_and(|entry| {
+        entry.set.as_deref() == Some(&*set) && now_ms.saturating_sub(entry.fetched_at) < REWRITE_MS
+    });
+    if !unchanged {
+        let kept = Kept { url: url.to_owned(), fetched_at, fresh_until, keys: set.to_json() };
+        let stored = match (environment.key_sets(), serde_json::to_string(&kept)) {
+            (Ok(store), Ok(text)) => match store.put(&kv_key(url), text) {
+                Ok(put) => put.execute().await.is_ok(),
+                Err(_) => false,
+            },
+            _ => false,
+        };
+        if !stored {
+            console_error!("the keys of {url} could not be written to KV");
+        }
+    }
+    Ok(set)
+}
+
+async fn ask(environment: &Environment, url: &str) -> Result<(KeySet, i64), KeysUnavailable> {
+    let unavailable = |why: &str| KeysUnavailable(format!("{url}: {why}"));
+    url::check(url, environment.is_development()).map_err(unavailable)?;
+    let request = request(url).map_err(|_| unavailable("no request can be made of it"))?;
+    let answer = fetch(&request).await.map_err(|_| unavailable("could not be reached"))?;
+    if answer.status() != 200 {
+        return Err(unavailable(&format!("answered {}", answer.status())));
+    }
+    let fresh_ms = fresh_ms(answer.headers().get("cache-control").ok().flatten().as_deref());
+    let text =
+        read(answer.body(), BYTES).await.map_err(|_| unavailable("the answer is too long or broke off"))?;
+    let set = KeySet::parse(&text).map_err(|error| unavailable(&error.to_string()))?;
+    Ok((set, fresh_ms))
+}
+
+fn request(url: &str) -> Result<Request, wasm_bindgen::JsValue> {
+    let headers = Headers::new()?;
+    headers.set("accept", "application/jwk-set+json, application/json")?;
+    let init = RequestInit::new();
+    init.set_headers(&headers);
+    init.set_redirect(RequestRedirect::Manual);
+    init.set_signal(Some(&AbortSignal::timeout_with_u32(TIME_LIMIT_MS)));
+    Request::new_with_str_and_init(url, &init)
+}
+
+/// `max-age` (RFC 9111 §5.2.2.1) within bounds.
+fn fresh_ms(cache_control: Option<&str>) -> i64 {
+    let directives = cache_control.unwrap_or_default().split(',').map(str::trim);
+    let max_age = directives
+        .filter_map(|directive| directive.strip_prefix("max-age="))
+        .find_map(|seconds| seconds.trim_matches('"').parse::<i64>().ok());
+    max_age.map_or(FRESH_MS, |seconds| seconds.saturating_mul(1000).clamp(FRESH_LEAST_MS, FRESH_MOST_MS))
+}

@@ -1,0 +1,78 @@
+//! Published account documents at the edge: from the isolate's memory, else from KV.
+//!
+//! **How soon a change is in force** (at most 120 s): the Account object publishes at once, or, within
+//! KV's limit of one write a second and key, from an alarm a second later; KV shows a write everywhere
+//! within 60 s; KV's own cache at the edge keeps it for [`KV_CACHE_SECONDS`]; an isolate keeps what it
+//! read for [`FRESH_MS`]. The isolate that handled the change has it at once.
+
+use crate::environment::Environment;
+use scim_edge_account::published::Published;
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+use worker::Result;
+
+/// How long an isolate keeps a document, in milliseconds.
+const FRESH_MS: i64 = 25_000;
+
+/// How long KV may answer from its cache at the edge, in seconds: its least.
+const KV_CACHE_SECONDS: u64 = 30;
+
+/// How many documents an isolate keeps.
+const KEPT: usize = 256;
+
+struct Entry {
+    document: Option<Rc<Published>>,
+    read_at: i64,
+}
+
+thread_local! {
+    static CACHE: RefCell<HashMap<String, Entry>> = RefCell::new(HashMap::new());
+}
+
+/// The KV key of an account's document.
+pub(crate) fn key(account: &str) -> String {
+    format!("account:{account}")
+}
+
+/// An account's document; none where there is no such account.
+pub(crate) async fn get(
+    environment: &Environment,
+    account: &str,
+    now_ms: i64,
+) -> Result<Option<Rc<Published>>> {
+    let fresh = CACHE.with_borrow(|cache| {
+        let entry = cache.get(account)?;
+        (now_ms.saturating_sub(entry.read_at) < FRESH_MS).then(|| entry.document.clone())
+    });
+    if let Some(document) = fresh {
+        return Ok(document);
+    }
+    let text = environment.settings()?.get(&key(account)).cache_ttl(KV_CACHE_SECONDS).text().await?;
+    let document = text.and_then(|text| Published::parse(&text)).map(Rc::new);
+    Ok(keep(account, document, now_ms))
+}
+
+/// Takes over a document that has just been made: the isolate that made a change must not show the old
+/// state until its copy is due.
+pub(crate) fn learn(document: Published, now_ms: i64) {
+    let account = document.account.clone();
+    keep(&account, Some(Rc::new(document)), now_ms);
+}
+
+/// Keeps a document, unless a newer one is known: KV may still show an older one.
+fn keep(account: &str, document: Option<Rc<Published>>, now_ms: i64) -> Option<Rc<Published>> {
+    CACHE.with_borrow_mut(|cache| {
+        let known = cache.get(account).and_then(|entry| entry.document.clone());
+        let version =
+            |document: &Option<Rc<Published>>| document.as_ref().map_or(0, |document| document.version);
+        let document = if version(&known) > version(&document) { known } else { document };
+        if cache.len() >= KEPT && !cache.contains_key(account) {
+            let oldest =
+                cache.iter().min_by_key(|(_, entry)| entry.read_at).map(|(account, _)| account.clone());
+            oldest.and_then(|account| cache.remove(&account));
+        }
+        cache.insert(account.to_owned(), Entry { document: document.clone(), read_at: now_ms });
+        document
+    })
+}
