@@ -168,7 +168,8 @@ impl Renderer<'_> {
 pub(crate) fn own_version(stored: &Stored) -> String {
     let origin = stored.origin_meta.as_deref().and_then(|text| serde_json::from_str::<Value>(text).ok());
     match origin.as_ref().and_then(|meta| meta.get("version")).and_then(Value::as_str) {
-        Some(tag) => opaque(tag).to_owned(),
+        // An origin of this same software has a sign of its own there.
+        Some(tag) => without_groups(opaque(tag)).to_owned(),
         None => stored.version.to_string(),
     }
 }
