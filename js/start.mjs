@@ -54,7 +54,6 @@ async function main() {
     for (const one of stops.reverse()) await one();
     process.exit(0);
   };
-  for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => stop().catch(fail));
 
   say(`\nscim-edge serves ${gateway.url}`);
   say(`  data: ${chosen.state}`);
@@ -68,6 +67,11 @@ async function main() {
     say("\nPaste these into another shell, one after another:\n");
     const steps = walkthrough({ gateway: gateway.url, rootKey: gateway.rootKey, ...demo });
     for (const { title, command } of steps) say(`# ${title}\n${command}\n`);
+  }
+  // In the place of Miniflare's own handlers, which end the process before everything is closed.
+  for (const signal of ["SIGINT", "SIGTERM"]) {
+    process.removeAllListeners(signal);
+    process.on(signal, () => stop().catch(fail));
   }
   say("Ctrl-C stops it.");
 }

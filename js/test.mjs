@@ -1,0 +1,77 @@
+// `npm test`: sets everything up and passes every test. `npm test -- --only e2e` runs one part.
+
+import { existsSync, readdirSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { parseArgs } from "node:util";
+import { SetupError, fail, say } from "./log.mjs";
+import { run } from "./run.mjs";
+import { setup } from "./setup.mjs";
+import { root, tool } from "./tools.mjs";
+
+const WASM = ["--target", "wasm32-unknown-unknown"];
+const STRICT = ["--", "-D", "warnings"];
+
+const cargo = (...args) => run("cargo", args, { cwd: root });
+const node = (...args) => run(process.execPath, args, { cwd: root });
+
+/** What there is to run, in order. */
+const parts = {
+  format: () => cargo("fmt", "--all", "--check"),
+  async lint() {
+    await cargo("clippy", "--workspace", "--exclude", "scim-edge-worker", "--all-targets", ...STRICT);
+    await cargo("clippy", "-p", "scim-edge-worker", "-p", "scim-edge-webcrypto", ...WASM, ...STRICT);
+    await node(join("node_modules", "eslint", "bin", "eslint.js"), ".");
+  },
+  native: () => cargo("test", "--workspace", "--exclude", "scim-edge-worker", "--exclude", "scim-edge-webcrypto"),
+  wasm,
+  async build() {
+    const { build, size } = await import("./build.mjs");
+    await build();
+    say(size());
+  },
+  /** That wrangler would deploy this repository as it is. */
+  deploy: () =>
+    run(process.execPath, [join("node_modules", "wrangler", "bin", "wrangler.js"), "deploy", "--dry-run", "--outdir", "build/deploy"], {
+      cwd: root,
+      quiet: true,
+      env: { ...process.env, CI: "true", WRANGLER_SEND_METRICS: "false" },
+    }),
+  e2e: () => node("--test", "--test-concurrency=1", "--test-timeout=300000", "--test-reporter=spec", ...tests()),
+};
+
+/** The case tables again, as Wasm in Node, for each crate that has them. */
+async function wasm() {
+  const pack = await tool("wasm-pack");
+  const bindgen = dirname(await tool("wasm-bindgen"));
+  const path = `${bindgen}:${process.env.PATH}`;
+  for (const crate of readdirSync(join(root, "src"))) {
+    if (!existsSync(join(root, "src", crate, "tests", "wasm.rs"))) continue;
+    await run(pack, ["test", "--node", "--mode", "no-install", join("src", crate), "--test", "wasm"], {
+      cwd: root,
+      env: { ...process.env, PATH: path },
+    });
+  }
+}
+
+function tests() {
+  const folder = join(root, "tests", "e2e");
+  return readdirSync(folder).filter((name) => name.endsWith(".test.mjs")).map((name) => join("tests", "e2e", name));
+}
+
+async function main() {
+  const { values } = parseArgs({ options: { only: { type: "string", multiple: true } } });
+  const unknown = values.only?.find((name) => !(name in parts));
+  if (unknown) throw new SetupError(`There is no part ${unknown}; there are ${Object.keys(parts).join(", ")}`);
+  const began = Date.now();
+  await setup({ tests: true });
+  for (const [name, part] of Object.entries(parts)) {
+    if (values.only && !values.only.includes(name)) continue;
+    const start = Date.now();
+    say(`\n── ${name}`);
+    await part();
+    say(`── ${name}: passed in ${((Date.now() - start) / 1000).toFixed(1)} s`);
+  }
+  say(`\nEverything passed in ${((Date.now() - began) / 1000).toFixed(0)} s.`);
+}
+
+await main().catch(fail);
