@@ -1,4 +1,6 @@
 //! A host of verification with a fixed key set and jwt-simple.
+// Each test file uses a part of it.
+#![allow(dead_code, missing_docs, unreachable_pub)]
 
 use scim_edge_policy::algorithm::Algorithm;
 use scim_edge_policy::key::Key;

@@ -1,0 +1,409 @@
+//! The admin API in the reference system's shapes, good calls and bad ones.
+#![allow(clippy::arithmetic_side_effects, missing_docs)]
+
+use scim_edge_account::api::Request;
+use scim_edge_account::document::Document;
+use scim_edge_account::published::Published;
+use scim_edge_account::{handle, setting};
+use scim_edge_policy::credentials::ApiKey;
+use scim_edge_policy::permission::{Permission, Permissions, built_in_role};
+use scim_edge_policy::route::{AdminRoute, Route};
+use serde_json::{Value, json};
+
+const NOW: i64 = 1_795_000_000_000;
+
+struct Account {
+    document: Document,
+    permissions: Permissions,
+    development: bool,
+    calls: u8,
+}
+
+impl Account {
+    fn new() -> Self {
+        Self {
+            document: Document::new("ACC", NOW),
+            permissions: Permissions::all(),
+            development: false,
+            calls: 0,
+        }
+    }
+
+    fn call(&mut self, method: &str, target: &str, body: Value) -> (u16, Value) {
+        let (path, query) = target.split_once('?').unwrap_or((target, ""));
+        let query: Vec<(String, String)> = query
+            .split('&')
+            .filter_map(|pair| pair.split_once('='))
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect();
+        let route: AdminRoute = match Route::parse(path).unwrap() {
+            Some(Route::Admin(route)) => route,
+            other => panic!("{path}: {other:?}"),
+        };
+        self.calls += 1;
+        let body = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
+        let outcome = handle(
+            &self.document,
+            &Request {
+                method,
+                route: &route,
+                query: &query,
+                body: &body,
+                permissions: self.permissions,
+                now_ms: NOW,
+                random: &[self.calls; 64],
+                seal_key: &[9; 32],
+                development: self.development,
+                correlation_id: "corr",
+            },
+        );
+        if let Some(changed) = outcome.changed {
+            assert_eq!(changed.version, self.document.version + 1);
+            assert_eq!(outcome.status, 200);
+            self.document = changed;
+        }
+        (outcome.status, outcome.body)
+    }
+
+    #[track_caller]
+    fn ok(&mut self, method: &str, target: &str, body: Value) -> Value {
+        let (status, body) = self.call(method, target, body);
+        assert_eq!(
+            (status, &body["status"], &body["correlationId"]),
+            (200, &json!("SUCCESS"), &json!("corr")),
+            "{body}"
+        );
+        body["data"].clone()
+    }
+
+    #[track_caller]
+    fn refused(&mut self, status: u16, code: &str, method: &str, target: &str, body: Value) -> Value {
+        let before = self.document.clone();
+        let (found, answer) = self.call(method, target, body);
+        assert_eq!((found, &answer["code"]), (status, &json!(code)), "{answer}");
+        assert_eq!(answer["status"], if status == 400 { "FAILURE" } else { "ERROR" });
+        assert_eq!(self.document, before, "a refused call changes nothing");
+        answer
+    }
+
+    fn service_account(&mut self, identifier: &str) {
+        self.ok("POST", "/ng/api/serviceaccount", json!({ "identifier": identifier, "name": "N" }));
+    }
+
+    /// Sets one setting; what is wrong, if anything.
+    fn set(&mut self, identifier: &str, value: Value) -> Option<String> {
+        let body = json!([{ "identifier": identifier, "value": value, "allowOverrides": false, "updateType": "UPDATE" }]);
+        let data = self.ok("PUT", "/ng/api/settings", body);
+        data[0]["errorMessage"].as_str().map(str::to_owned)
+    }
+}
+
+#[test]
+fn settings_have_the_references_shape() {
+    let mut account = Account::new();
+    let list = account.ok(
+        "GET",
+        "/ng/api/settings?category=SCIM&group=scim_jwt_token_configuration_g1",
+        Value::Null,
+    );
+    assert_eq!(list.as_array().unwrap().len(), 4);
+    assert_eq!(
+        list[1],
+        json!({ "setting": { "identifier": "scim_jwt_token_key_field", "name": "SCIM JWT token Key field",
+            "orgIdentifier": null, "projectIdentifier": null, "category": "SCIM",
+            "groupIdentifier": "scim_jwt_token_configuration_g1", "valueType": "String", "allowedValues": null,
+            "allowOverrides": false, "value": null, "defaultValue": null, "settingSource": "DEFAULT",
+            "isSettingEditable": true, "allowedScopes": ["ACCOUNT"] }, "lastModifiedAt": null })
+    );
+    let body = json!([{ "identifier": "scim_jwt_token_key_field", "value": "sub", "allowOverrides": false, "updateType": "UPDATE" }]);
+    let data = account.ok("PUT", "/ng/api/settings", body);
+    assert_eq!(
+        (&data[0]["updateStatus"], &data[0]["errorMessage"], &data[0]["lastModifiedAt"]),
+        (&json!(true), &Value::Null, &json!(NOW))
+    );
+    assert_eq!(
+        (&data[0]["setting"]["value"], &data[0]["setting"]["settingSource"]),
+        (&json!("sub"), &json!("ACCOUNT"))
+    );
+    let one = account.ok("GET", "/ng/api/settings/scim_jwt_token_key_field", Value::Null);
+    assert_eq!(one, json!({ "valueType": "String", "value": "sub" }));
+    account.refused(404, "ENTITY_NOT_FOUND", "GET", "/ng/api/settings/nothing", Value::Null);
+    account.ok(
+        "PUT",
+        "/ng/api/settings",
+        json!([{ "identifier": "scim_jwt_token_key_field", "updateType": "RESTORE" }]),
+    );
+    assert_eq!(
+        account.ok("GET", "/ng/api/settings/scim_jwt_token_key_field", Value::Null)["value"],
+        Value::Null
+    );
+}
+
+#[test]
+fn each_change_of_a_batch_stands_alone() {
+    let mut account = Account::new();
+    let data = account.ok(
+        "PUT",
+        "/ng/api/settings",
+        json!([
+            { "identifier": "scim_jwt_token_key_field", "value": "sub", "updateType": "UPDATE" },
+            { "identifier": "scim_jwt_token_service_account_id", "value": "ghost", "updateType": "UPDATE" },
+            { "identifier": "no_such_setting", "value": "x", "updateType": "UPDATE" },
+            { "identifier": "scim_jwt_token_value_field", "value": "V", "updateType": "UPSERT" },
+        ]),
+    );
+    let errors: Vec<Option<&str>> =
+        data.as_array().unwrap().iter().map(|one| one["errorMessage"].as_str()).collect();
+    assert_eq!(errors[0], None);
+    assert_eq!(errors[1], Some("service account \"ghost\" does not exist in this account"));
+    assert_eq!(
+        errors[2],
+        Some("Setting [no_such_setting] is either invalid or is not applicable in scope [ACCOUNT]")
+    );
+    assert_eq!(errors[3], Some("updateType must be UPDATE or RESTORE"));
+    assert_eq!(account.document.settings.len(), 1);
+    let body = json!([{ "identifier": "scim_jwt_token_key_field", "value": "x", "updateType": "UPDATE" }]);
+    let data = account.ok("PUT", "/ng/api/settings?orgIdentifier=o", body);
+    assert_eq!(
+        data[0]["errorMessage"],
+        "Setting- SCIM JWT token Key field cannot be overridden at the current scope"
+    );
+}
+
+#[test]
+fn values_are_checked() {
+    let mut account = Account::new();
+    account.service_account("sa");
+    for (identifier, value, good) in [
+        (setting::JWKS_URL, json!("https://idp.example.com/keys"), true),
+        (setting::JWKS_URL, json!("http://idp.example.com/keys"), false),
+        (setting::JWKS_URL, json!("https://169.254.169.254/"), false),
+        (setting::JWKS_URL, json!("http://127.0.0.1/keys"), false),
+        (setting::ORIGIN_URL, json!("https://origin.example.com/scim/v2"), true),
+        (setting::ORIGIN_URL, json!("https://origin.example.com/scim?x=1"), false),
+        (setting::SERVICE_ACCOUNT, json!("sa"), true),
+        (setting::SERVICE_ACCOUNT, json!("SA"), false),
+        (setting::ALGORITHMS, json!("RS256, ES256"), true),
+        (setting::ALGORITHMS, json!("HS256"), false),
+        (setting::ALGORITHMS, json!(","), false),
+        (setting::CLOCK_SKEW, json!("0"), true),
+        (setting::CLOCK_SKEW, json!(300), true),
+        (setting::CLOCK_SKEW, json!("301"), false),
+        (setting::CLOCK_SKEW, json!("-1"), false),
+        (setting::CLOCK_SKEW, json!("1.5"), false),
+        (setting::MAX_STALENESS, json!("29"), false),
+        (setting::WHEN_STALE, json!("forward"), true),
+        (setting::WHEN_STALE, json!("perhaps"), false),
+        (setting::DIALECT, json!("strict"), true),
+        (setting::KEY_FIELD, json!(""), false),
+        (setting::KEY_FIELD, json!("x".repeat(5000)), false),
+        (setting::KEY_FIELD, json!({}), false),
+        (setting::ORIGIN_AUTHORIZATION, json!("Bearer ümlaut"), false),
+    ] {
+        let problem = account.set(identifier, value.clone());
+        assert_eq!(problem.is_none(), good, "{identifier} = {value}: {problem:?}");
+    }
+    account.development = true;
+    assert_eq!(account.set(setting::JWKS_URL, json!("http://127.0.0.1:9/keys")), None);
+}
+
+#[test]
+fn a_key_set_of_many_tenants_needs_its_tenant() {
+    let mut account = Account::new();
+    let shared = json!("https://login.microsoftonline.com/common/discovery/v2.0/keys");
+    assert!(account.set(setting::JWKS_URL, shared.clone()).is_some());
+    account.set(setting::ISSUER, json!("https://sts.windows.net/t/"));
+    assert_eq!(account.set(setting::JWKS_URL, shared.clone()), None);
+    let data = account.ok(
+        "PUT",
+        "/ng/api/settings",
+        json!([{ "identifier": setting::ISSUER, "updateType": "RESTORE" }]),
+    );
+    assert_eq!(data[0]["updateStatus"], false, "the issuer cannot be taken away again");
+    // In one call, in any order.
+    let mut other = Account::new();
+    let data = other.ok(
+        "PUT",
+        "/ng/api/settings",
+        json!([
+        { "identifier": setting::JWKS_URL, "value": shared, "updateType": "UPDATE" },
+        { "identifier": setting::KEY_FIELD, "value": "tid", "updateType": "UPDATE" } ]),
+    );
+    assert_eq!((&data[0]["updateStatus"], &data[1]["updateStatus"]), (&json!(true), &json!(true)));
+}
+
+#[test]
+fn secrets_are_sealed_and_never_shown() {
+    let mut account = Account::new();
+    assert_eq!(account.set(setting::ORIGIN_AUTHORIZATION, json!("Bearer s3cret")), None);
+    assert_eq!(
+        account.ok("GET", "/ng/api/settings/scim_origin_authorization", Value::Null)["value"],
+        "******"
+    );
+    assert!(!account.document.to_json().contains("s3cret"));
+    let sealed = Published::of(&account.document).directory.origin_authorization.unwrap();
+    let opened = scim_edge_account::secret::open(&[9; 32], "ACC", setting::ORIGIN_AUTHORIZATION, &sealed);
+    assert_eq!(opened.as_deref(), Some("Bearer s3cret"));
+    account.set(setting::ORIGIN_AUTHORIZATION, json!("passthrough"));
+    assert_eq!(
+        account.ok("GET", "/ng/api/settings/scim_origin_authorization", Value::Null)["value"],
+        "passthrough"
+    );
+}
+
+#[test]
+fn service_accounts_roles_and_keys() {
+    let mut account = Account::new();
+    account.service_account("sa");
+    account.refused(
+        409,
+        "DUPLICATE_FIELD",
+        "POST",
+        "/ng/api/serviceaccount",
+        json!({ "identifier": "sa", "name": "x" }),
+    );
+    for bad in ["1a", "a-b", "", "a b", &"a".repeat(129)] {
+        account.refused(
+            400,
+            "INVALID_REQUEST",
+            "POST",
+            "/ng/api/serviceaccount",
+            json!({ "identifier": bad, "name": "x" }),
+        );
+    }
+    account.refused(
+        400,
+        "INVALID_REQUEST",
+        "PUT",
+        "/ng/api/serviceaccount/sa",
+        json!({ "identifier": "sa", "name": "x", "email": "other@x" }),
+    );
+    let assign = |role: &str| json!({ "roleIdentifier": role, "principal": { "identifier": "sa", "type": "SERVICE_ACCOUNT" } });
+    let data = account.ok("POST", "/authz/api/roleassignments", assign("_scim_provisioner"));
+    assert_eq!(data["roleAssignment"]["principal"], json!({ "identifier": "sa", "type": "SERVICE_ACCOUNT" }));
+    account.refused(400, "INVALID_REQUEST", "POST", "/authz/api/roleassignments", assign("nothing"));
+    let key = account.ok(
+        "POST",
+        "/ng/api/token",
+        json!({ "apiKeyType": "SERVICE_ACCOUNT", "parentIdentifier": "sa" }),
+    );
+    let key = key.as_str().unwrap().to_owned();
+    assert!(
+        key.starts_with("sat.ACC.") && !account.document.to_json().contains(key.rsplit('.').next().unwrap())
+    );
+    let published = Published::of(&account.document);
+    let holder = published.authenticate(&ApiKey::parse(&key).unwrap(), NOW).unwrap();
+    assert_eq!(holder.permissions, built_in_role("_scim_provisioner").unwrap());
+    let forged = format!("{}x", key);
+    assert_eq!(published.authenticate(&ApiKey::parse(&forged).unwrap(), NOW), None);
+    assert_eq!(published.authenticate(&ApiKey::parse(&key.replace("sat.", "pat.")).unwrap(), NOW), None);
+    let short = account.ok("POST", "/ng/api/token", json!({ "apiKeyType": "USER", "validTo": NOW + 10 }));
+    let short = short.as_str().unwrap().to_owned();
+    let published = Published::of(&account.document);
+    assert!(published.authenticate(&ApiKey::parse(&short).unwrap(), NOW + 9).is_some());
+    assert!(published.authenticate(&ApiKey::parse(&short).unwrap(), NOW + 10).is_none());
+    account.refused(
+        400,
+        "INVALID_REQUEST",
+        "POST",
+        "/ng/api/token",
+        json!({ "apiKeyType": "USER", "validTo": NOW }),
+    );
+    assert_eq!(account.ok("GET", "/ng/api/token", Value::Null).as_array().unwrap().len(), 2);
+    // With the service account go its keys and assignments.
+    account.ok("DELETE", "/ng/api/serviceaccount/sa", Value::Null);
+    assert!(Published::of(&account.document).authenticate(&ApiKey::parse(&key).unwrap(), NOW).is_none());
+    assert!(account.document.role_assignments.is_empty());
+}
+
+#[test]
+fn nobody_grants_more_than_he_has() {
+    let mut account = Account::new();
+    account.service_account("sa");
+    let own = json!({ "identifier": "keeper", "name": "Keeper", "permissions": ["core_role_edit", "core_user_view"] });
+    account.ok("POST", "/authz/api/roles", own);
+    account.permissions =
+        Permissions::from_iter([Permission::RoleEdit, Permission::UserView, Permission::ApiKeyManage]);
+    let admin = json!({ "roleIdentifier": "_account_admin", "principal": { "identifier": "sa", "type": "SERVICE_ACCOUNT" } });
+    account.refused(403, "NG_ACCESS_DENIED", "POST", "/authz/api/roleassignments", admin);
+    account.refused(403, "NG_ACCESS_DENIED", "POST", "/ng/api/token", json!({ "apiKeyType": "USER" }));
+    account.refused(403, "NG_ACCESS_DENIED", "GET", "/ng/api/settings?category=SCIM", Value::Null);
+    account.refused(403, "NG_ACCESS_DENIED", "PUT", "/ng/api/settings", json!([]));
+    account.refused(
+        403,
+        "NG_ACCESS_DENIED",
+        "POST",
+        "/authz/api/roles",
+        json!({ "identifier": "all", "name": "A", "permissions": ["core_setting_edit"] }),
+    );
+    account.refused(405, "METHOD_NOT_ALLOWED", "PATCH", "/ng/api/settings", Value::Null);
+}
+
+#[test]
+fn the_stored_and_the_published_form_are_pinned() {
+    let mut account = Account::new();
+    account.service_account("sa");
+    for (identifier, value) in [
+        (setting::JWKS_URL, "https://idp.example.com/keys"),
+        (setting::KEY_FIELD, "sub"),
+        (setting::VALUE_FIELD, "V"),
+        (setting::SERVICE_ACCOUNT, "sa"),
+        (setting::ALGORITHMS, "RS256,ES256"),
+        (setting::ORIGIN_URL, "https://origin.example.com/scim/"),
+    ] {
+        assert_eq!(account.set(identifier, json!(value)), None);
+    }
+    let published: Value = serde_json::from_str(&Published::of(&account.document).to_json()).unwrap();
+    assert_eq!(
+        published,
+        json!({
+            "format": 1, "account": "ACC", "version": 7,
+            "rules": [{ "name": "default", "jwksUrl": "https://idp.example.com/keys", "algorithms": ["RS256", "ES256"],
+                "claims": [{ "field": "sub", "value": "V" }], "serviceAccount": "sa", "clockSkewSeconds": 30 }],
+            "serviceAccounts": { "sa": [] }, "apiKeys": {},
+            "directory": { "originUrl": "https://origin.example.com/scim", "maxStalenessSeconds": 900, "forwardWhenStale": false, "strict": false },
+        })
+    );
+    let stored: Value = serde_json::from_str(&account.document.to_json()).unwrap();
+    assert_eq!(stored["format"], 1);
+    assert_eq!(
+        stored["serviceAccounts"]["sa"],
+        json!({ "identifier": "sa", "name": "N", "email": "sa@service.ACC.invalid", "description": "", "tags": {} })
+    );
+    assert_eq!(Document::parse(&account.document.to_json()), Some(account.document.clone()));
+    let newer = account.document.to_json().replace("\"format\":1", "\"format\":2");
+    assert_eq!(Document::parse(&newer), None);
+}
+
+#[test]
+fn random_bodies_are_refused_in_good_order() {
+    let mut account = Account::new();
+    account.service_account("sa");
+    let values = [
+        json!(null),
+        json!(7),
+        json!("x"),
+        json!([]),
+        json!({}),
+        json!([{}]),
+        json!([[]]),
+        json!({ "identifier": [] }),
+        json!({ "principal": 1 }),
+        json!([{ "identifier": 1 }]),
+    ];
+    for path in [
+        "/ng/api/settings",
+        "/ng/api/serviceaccount",
+        "/authz/api/roles",
+        "/authz/api/roleassignments",
+        "/ng/api/token",
+        "/ng/api/serviceaccount/sa",
+    ] {
+        for method in ["POST", "PUT"] {
+            for value in &values {
+                let (status, _) = account.call(method, path, value.clone());
+                assert!(matches!(status, 200 | 400 | 405), "{method} {path} {value}: {status}");
+            }
+        }
+    }
+}

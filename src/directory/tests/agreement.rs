@@ -1,0 +1,98 @@
+//! What an index leads to is what a scan finds, on random people and random filters.
+#![allow(clippy::arithmetic_side_effects, missing_docs)]
+
+mod support;
+
+use serde_json::json;
+use support::{Client, native};
+
+/// A small generator with a printed seed: the cases of a failure can be had again.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        usize::try_from(self.0 % limit as u64).unwrap()
+    }
+
+    fn pick<'a>(&mut self, of: &[&'a str]) -> &'a str {
+        of[self.below(of.len())]
+    }
+}
+
+const NAMES: [&str; 6] = ["Ann", "Bo", "DÄVE", "straße", "cleo", "x"];
+
+/// A term that an index may serve, and the same one in a form that none does.
+fn term(random: &mut Random) -> (String, String) {
+    let value = format!("{}{}", random.pick(&NAMES), random.below(8));
+    let twin = |indexed: String, scanned: String| (indexed, scanned);
+    match random.below(5) {
+        0 => twin(format!("userName eq \"{value}\""), format!("not (not (userName eq \"{value}\"))")),
+        1 => twin(format!("externalId eq \"{value}\""), format!("not (not (externalId eq \"{value}\"))")),
+        2 => twin(
+            format!("emails.value eq \"{value}@x.org\""),
+            format!("not (not (emails.value eq \"{value}@x.org\"))"),
+        ),
+        3 => twin(
+            format!("emails[type eq \"work\" and value eq \"{value}@X.org\"]"),
+            format!("not (not (emails[type eq \"work\" and value eq \"{value}@X.org\"]))"),
+        ),
+        _ => twin(format!("groups.value eq \"id-{}\"", random.below(60)), String::new()),
+    }
+}
+
+fn filter(random: &mut Random, depth: usize) -> (String, String) {
+    if depth == 0 || random.below(3) == 0 {
+        let (indexed, scanned) = term(random);
+        let scanned = if scanned.is_empty() { format!("not (not ({indexed}))") } else { scanned };
+        return (indexed, scanned);
+    }
+    let ((a, b), (c, d)) = (filter(random, depth - 1), filter(random, depth - 1));
+    let word = random.pick(&["and", "or"]);
+    (format!("({a}) {word} ({c})"), format!("({b}) {word} ({d})"))
+}
+
+#[test]
+fn indexes_agree_with_scans() {
+    let cases: usize = std::env::var("SCIM_EDGE_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(2_000);
+    let seed = std::env::var("SCIM_EDGE_SEED").ok().and_then(|n| n.parse().ok()).unwrap_or(0x5eed_5c1a);
+    println!("seed {seed}, {cases} filters");
+    let mut random = Random(seed);
+    let native = native();
+    let client = Client::new(&native);
+    for _ in 0..40 {
+        let name = |random: &mut Random| format!("{}{}", random.pick(&NAMES), random.below(8));
+        let body = json!({ "userName": name(&mut random), "externalId": name(&mut random),
+            "emails": [{ "value": format!("{}@x.org", name(&mut random)), "type": random.pick(&["work", "home"]) },
+                       { "value": format!("{}@X.ORG", name(&mut random)), "type": "home" }] });
+        client.call("POST", "/Users", Some(body), &[]);
+    }
+    for n in 0..10 {
+        let members: Vec<_> =
+            (0..5).map(|_| json!({ "value": format!("id-{}", 1 + random.below(20)) })).collect();
+        client.call(
+            "POST",
+            "/Groups",
+            Some(json!({ "displayName": format!("g{n}"), "members": members })),
+            &[],
+        );
+    }
+    let mut found = 0;
+    for _ in 0..cases {
+        let (indexed, scanned) = filter(&mut random, 3);
+        let ask = |filter: &str| {
+            client.expect(
+                200,
+                "POST",
+                "/Users/.search",
+                Some(json!({ "filter": filter, "attributes": ["userName"] })),
+            )
+        };
+        let (by_index, by_scan) = (ask(&indexed), ask(&scanned));
+        assert_eq!(by_index["Resources"], by_scan["Resources"], "seed {seed}: {indexed}");
+        found += by_index["totalResults"].as_u64().unwrap();
+    }
+    assert!(found > cases as u64 / 10, "the filters find too little to say anything: {found}");
+}
