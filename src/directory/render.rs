@@ -7,9 +7,13 @@ use crate::store::{Member, Membership, Store, Stored};
 use crate::time;
 use scim_edge_scim::endpoint::Kind;
 use scim_edge_scim::project::Projection;
+use scim_edge_scim::relocate::relocate;
 use scim_edge_scim::schema::Schemas;
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
+
+/// Stands in stored references for the base that the caller will see.
+pub(crate) const OPEN_BASE: &str = "urn:scim-edge:base";
 
 /// What belongs to resources but lies in other tables.
 #[derive(Default)]
@@ -77,7 +81,11 @@ impl Renderer<'_> {
             let resource = projection.apply(self.value(stored, relations)?, self.schemas, stored.kind);
             return Ok(Value::Object(resource).to_string());
         }
-        let mut text = stored.body.clone();
+        let mut text = if stored.origin_meta.is_some() && stored.body.contains(OPEN_BASE) {
+            stored.body.replace(OPEN_BASE, self.base)
+        } else {
+            stored.body.clone()
+        };
         if text.pop() != Some('}') {
             return Err(SqlError::new("a stored body is not an object"));
         }
@@ -102,6 +110,9 @@ impl Renderer<'_> {
         relations: &Relations,
     ) -> Result<Map<String, Value>, SqlError> {
         let mut resource = stored.resource()?;
+        if stored.origin_meta.is_some() {
+            resource.values_mut().for_each(|value| relocate(value, OPEN_BASE, self.base));
+        }
         if let Some(groups) = self.groups(stored, relations) {
             resource.insert("groups".into(), groups);
         }

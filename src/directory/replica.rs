@@ -1,7 +1,7 @@
 //! The same tables as a copy of an origin's directory.
 //!
-//! The origin's resources are kept as it shows them; its references become relative ones
-//! (RFC 7643 §2.3.7), since the gateway is asked under more than one name. Its `meta` is kept whole, so
+//! The origin's resources are kept as it shows them; the base of its references is left open, since the
+//! gateway is asked under more than one name. Its `meta` is kept whole, so
 //! that versions and times are the origin's. Members and groups are kept in the tables of their own and
 //! may name what is not here (yet).
 //!
@@ -9,7 +9,7 @@
 //! the copy is right again; one that stays means that the resource may have changed.
 
 use crate::Directory;
-use crate::render::{opaque, own_version, without_groups};
+use crate::render::{OPEN_BASE, opaque, own_version, without_groups};
 use crate::sql::{Bind, Row, Sql, SqlError};
 use crate::store::{Content, Member, number};
 use scim_edge_scim::endpoint::Kind;
@@ -140,7 +140,7 @@ impl<S: Sql> Directory<S> {
         let members = resource.shift_remove("members");
         resource.shift_remove("groups");
         let mut body = Value::Object(resource);
-        relocate(&mut body, base, "..");
+        relocate(&mut body, base, OPEN_BASE);
         let Value::Object(body) = body else { return Ok(None) };
         let content = Content { resource: &body, origin_meta: Some(&meta) };
         self.store.sql.transaction(|| {

@@ -1,0 +1,219 @@
+// The gateway in front of an origin that the test controls.
+
+import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
+import { after, test } from "node:test";
+import { GROUP, PATCH, USER, isHit, server, sleep, start, until } from "./harness.mjs";
+
+const gateway = await start();
+after(() => gateway.stop());
+
+/** An origin with people in it; `behave` may answer in its place. */
+async function origin(people = 3) {
+  const store = { Users: new Map(), Groups: new Map() };
+  for (let n = 0; n < people; n += 1) {
+    const id = `u${n}`;
+    store.Users.set(id, { schemas: [USER], id, userName: `user${n}@example.com`, active: true });
+  }
+  const http = await server(async (request) => {
+    const behaved = await http.behave?.(request);
+    if (behaved) return behaved;
+    const { pathname, searchParams } = new URL(request.url, http.url);
+    const [, , type, id] = pathname.split("/").map(decodeURIComponent);
+    const all = store[type];
+    if (!all) return { status: 404, body: { status: "404" } };
+    const shown = (one) => ({ ...one, meta: { resourceType: type.slice(0, -1), location: `${http.url}/scim/${type}/${one.id}` } });
+    if (request.method === "GET" && !id) {
+      const start = Number(searchParams.get("startIndex") ?? 1);
+      const count = Number(searchParams.get("count") ?? 100);
+      const page = [...all.values()].slice(start - 1, start - 1 + count).map(shown);
+      return { body: { totalResults: all.size, startIndex: start, itemsPerPage: page.length, Resources: page } };
+    }
+    if (request.method === "POST") {
+      const one = { ...JSON.parse(request.body), id: randomUUID() };
+      all.set(one.id, one);
+      return { status: 201, headers: { location: `${http.url}/scim/${type}/${one.id}` }, body: shown(one) };
+    }
+    const one = all.get(id);
+    if (!one) return { status: 404, body: { schemas: [], status: "404", detail: "gone" } };
+    if (request.method === "DELETE") {
+      all.delete(id);
+      return { status: 204 };
+    }
+    if (request.method === "PUT") all.set(id, { ...JSON.parse(request.body), id });
+    if (request.method === "PATCH") {
+      for (const { path, value } of JSON.parse(request.body).Operations) one[path] = value;
+      return { status: 204 };
+    }
+    return { body: shown(all.get(id)) };
+  });
+  return Object.assign(http, { store, base: `${http.url}/scim` });
+}
+
+let accounts = 0;
+
+/** An account in front of an origin, filled. */
+async function behind(t, it, settings = {}) {
+  t.after(() => it.stop());
+  accounts += 1;
+  const client = await gateway.account(`acc${accounts}`, {
+    scim_origin_url: it.base,
+    scim_origin_authorization: "Bearer origin-secret",
+    ...settings,
+  });
+  await until(async () => isHit(await client.get("/Users?count=1")));
+  return client;
+}
+
+test("the first fill copies page by page; until it is complete reads go through", async (t) => {
+  const it = await origin(250);
+  let hold = true;
+  it.behave = async ({ url }) => {
+    while (hold && url.includes("startIndex=201")) await sleep(50);
+  };
+  t.after(() => it.stop());
+  const client = await gateway.account("filling", { scim_origin_url: it.base });
+  const early = await client.get("/Users?count=2");
+  assert.match(early.headers.get("cache-status"), /scim-edge; fwd=miss/);
+  assert.equal(early.body.totalResults, 250);
+  hold = false;
+  const late = await until(async () => {
+    const answer = await client.get("/Users?count=2&startIndex=249");
+    return isHit(answer) && answer;
+  });
+  assert.equal(late.body.totalResults, 250);
+  assert.equal(late.body.Resources[1].userName, "user249@example.com");
+  assert.ok(Number(late.headers.get("age")) >= 0);
+});
+
+test("what reaches the origin, and what does not", async (t) => {
+  const it = await origin();
+  const client = await behind(t, it);
+  it.requests.length = 0;
+  const made = await client.call(
+    "POST",
+    "/Users?attributes=userName",
+    { schemas: [USER], userName: "ann", manager: { $ref: `${client.base}/Users/u0` } },
+    { cookie: "a=b", "x-forwarded-for": "1.2.3.4", "x-api-key": "k", traceparent: "00-1-2-03", prefer: "return=minimal" },
+  );
+  assert.equal(made.status, 201);
+  const [sent] = it.requests;
+  assert.equal(sent.url, "/scim/Users?attributes=userName");
+  assert.equal(sent.headers.authorization, "Bearer origin-secret");
+  assert.equal(sent.headers.traceparent, "00-1-2-03");
+  assert.equal(sent.headers["content-type"], "application/scim+json");
+  for (const name of ["cookie", "x-forwarded-for", "x-api-key", "x-scim-edge-call", "cf-connecting-ip"]) {
+    assert.equal(sent.headers[name], undefined, name);
+  }
+  // URLs are the origin's on the way there and the gateway's on the way back.
+  assert.equal(JSON.parse(sent.body).manager.$ref, `${it.base}/Users/u0`);
+  assert.equal(made.headers.get("location"), `${client.base}/Users/${made.body.id}`);
+  assert.equal(made.body.meta.location, `${client.base}/Users/${made.body.id}`);
+  it.requests.length = 0;
+  await client.call("DELETE", "/Users/a%2Fb%20c%3F");
+  assert.equal(it.requests[0].url, "/scim/Users/a%2Fb%20c%3F");
+});
+
+test("passthrough sends the caller's own authorization", async (t) => {
+  const it = await origin();
+  t.after(() => it.stop());
+  const client = await gateway.account("passing", { scim_origin_url: it.base, scim_origin_authorization: "passthrough" });
+  await client.get("/Users");
+  assert.match(it.requests.at(-1).headers.authorization, /^Bearer sat\.passing\./);
+});
+
+test("an answer without a body is read again, and the next read shows the write", async (t) => {
+  const it = await origin();
+  const client = await behind(t, it);
+  const patch = { schemas: [PATCH], Operations: [{ op: "replace", path: "title", value: "Boss" }] };
+  it.requests.length = 0;
+  assert.equal((await client.call("PATCH", "/Users/u1", patch)).status, 204);
+  assert.deepEqual(it.requests.map((one) => one.method), ["PATCH", "GET"]);
+  const read = await client.get("/Users/u1");
+  assert.ok(isHit(read));
+  assert.equal(read.body.title, "Boss");
+  const group = await client.call("POST", "/Groups", { schemas: [GROUP], displayName: "G", members: [{ value: "u1" }] });
+  assert.equal(group.status, 201);
+  assert.equal((await client.get("/Users/u1")).body.groups[0].value, group.body.id);
+  assert.equal((await client.call("DELETE", "/Users/u1")).status, 204);
+  assert.equal((await client.get("/Users/u1")).status, 404);
+  assert.equal((await client.get("/Users?count=0")).body.totalResults, 2);
+});
+
+test("any other answer reaches the caller unchanged and changes nothing", async (t) => {
+  const it = await origin();
+  const client = await behind(t, it);
+  const body = { schemas: ["x"], status: "422", detail: "no", custom: [1] };
+  it.behave = ({ method }) => (method === "PUT" ? { status: 422, headers: { "retry-after": "7" }, body } : undefined);
+  const answer = await client.call("PUT", "/Users/u0", { schemas: [USER], userName: "changed" });
+  assert.equal(answer.status, 422);
+  assert.deepEqual(answer.body, body);
+  assert.equal(answer.headers.get("retry-after"), "7");
+  assert.equal((await client.get("/Users/u0")).body.userName, "user0@example.com");
+});
+
+test("redirects are not followed", async (t) => {
+  const it = await origin();
+  const trap = await server(() => ({ body: {} }));
+  t.after(() => trap.stop());
+  const client = await behind(t, it);
+  it.behave = ({ method }) => (method === "POST" ? { status: 307, headers: { location: trap.url } } : undefined);
+  const answer = await client.call("POST", "/Users", { schemas: [USER], userName: "x" });
+  assert.equal(answer.status, 502);
+  assert.equal(trap.requests.length, 0);
+});
+
+test("a write whose outcome is unknown is not guessed: reads ask the origin until it is known", async (t) => {
+  const it = await origin();
+  const client = await behind(t, it);
+  it.behave = (request) => {
+    if (request.method !== "PATCH") return undefined;
+    it.store.Users.get("u0").title = "done all the same";
+    return { destroy: true };
+  };
+  const patch = { schemas: [PATCH], Operations: [{ op: "replace", path: "title", value: "x" }] };
+  const answer = await client.call("PATCH", "/Users/u0", patch);
+  assert.equal(answer.status, 504);
+  assert.match(answer.body.detail, /unknown/);
+  const read = await client.get("/Users/u0");
+  assert.equal(read.body.title, "done all the same");
+});
+
+test("writes to one resource run one after another", async (t) => {
+  const it = await origin();
+  const client = await behind(t, it);
+  let running = 0;
+  let most = 0;
+  it.behave = async ({ method }) => {
+    if (method !== "PATCH") return;
+    running += 1;
+    most = Math.max(most, running);
+    await sleep(30);
+    running -= 1;
+  };
+  const patch = (n) => ({ schemas: [PATCH], Operations: [{ op: "replace", path: `title`, value: `t${n}` }] });
+  await Promise.all([1, 2, 3, 4, 5].map((n) => client.call("PATCH", "/Users/u0", patch(n))));
+  assert.equal(most, 1);
+});
+
+test("what changes behind the gateway is found by reconciliation", async (t) => {
+  const it = await origin();
+  const client = await behind(t, it, { scim_replica_max_staleness_seconds: "30" });
+  it.store.Users.delete("u0");
+  it.store.Users.get("u1").title = "new";
+  it.store.Users.set("u9", { schemas: [USER], id: "u9", userName: "late", active: true });
+  await until(async () => (await client.get("/Users/u9")).status === 200, 40);
+  assert.equal((await client.get("/Users/u0")).status, 404);
+  assert.equal((await client.get("/Users/u1")).body.title, "new");
+});
+
+test("with the origin down reads are served, and marked when they are old", async (t) => {
+  const it = await origin();
+  const client = await behind(t, it);
+  await it.stop();
+  const read = await client.get("/Users/u0");
+  assert.ok(isHit(read));
+  const write = await client.call("POST", "/Users", { schemas: [USER], userName: "x" });
+  assert.equal(write.status, 504);
+  assert.equal(write.headers.get("content-type"), "application/scim+json");
+});
