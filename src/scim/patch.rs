@@ -291,7 +291,7 @@ fn change(
     }
 }
 
-/// A single value: sub-attributes that are not named stay.
+/// A single value: sub-attributes that are not named stay, those that are named without a value go.
 fn set_single(
     reader: &Reader<'_>,
     verb: Verb,
@@ -300,35 +300,48 @@ fn set_single(
     parent: &mut Map<String, Value>,
 ) -> Result<(), Error> {
     let name = &attribute.name;
-    let Some(new) = reader.convert(attribute, value, name)? else {
-        // What has no value is taken away; `add` of nothing adds nothing.
-        let cleared = is_unassigned(value) || value.get("value").is_some() || value.as_str() == Some("");
-        if verb == Verb::Replace && cleared || attribute.kind == Type::Complex && value.as_str() == Some("") {
-            remove_required(attribute)?;
-            parent.shift_remove(name);
-        }
+    let new = reader.convert(attribute, value, name)?;
+    let complex = attribute.kind == Type::Complex;
+    // "" and {"value": ""} are how a manager is taken away; `add` of nothing else adds nothing.
+    let emptied =
+        complex && (value.as_str() == Some("") || value.get("value").and_then(Value::as_str) == Some(""));
+    if emptied || new.is_none() && is_unassigned(value) && verb == Verb::Replace {
+        remove_required(attribute)?;
+        parent.shift_remove(name);
         return Ok(());
-    };
-    match (parent.get_mut(name), new) {
-        (Some(Value::Object(old)), Value::Object(new)) => {
-            // A sub-attribute set to null goes.
-            if let Value::Object(sent) = value {
-                let gone = sent.iter().filter(|(_, value)| is_unassigned(value));
-                let gone: Vec<String> =
-                    gone.filter_map(|(sub, _)| attribute.sub(sub)).map(|sub| sub.name.clone()).collect();
-                gone.iter().for_each(|sub| {
-                    old.shift_remove(sub);
-                });
+    }
+    match (parent.get_mut(name), value) {
+        (Some(Value::Object(old)), Value::Object(sent)) if complex => {
+            for sub in sent
+                .iter()
+                .filter(|(_, value)| is_unassigned(value))
+                .filter_map(|(sub, _)| attribute.sub(sub))
+            {
+                old.shift_remove(&sub.name);
             }
-            // A new `value` is another thing: what described the old one, its $ref and names, goes with it.
-            if new.contains_key("value") && new.get("value") != old.get("value") {
-                *old = new;
-            } else {
-                old.extend(new);
+            if let Some(Value::Object(new)) = new {
+                // A new `value` is another thing: what described the old one, its $ref and names, goes with it.
+                if new.contains_key("value") && new.get("value") != old.get("value") {
+                    *old = new;
+                } else {
+                    old.extend(new);
+                }
+            }
+            if old.is_empty() {
+                parent.shift_remove(name);
             }
         }
-        (_, new) => {
-            parent.insert(name.clone(), new);
+        (Some(Value::Object(old)), _) if complex => {
+            if let Some(Value::Object(new)) = new
+                && old.get("value") != new.get("value")
+            {
+                *old = new;
+            }
+        }
+        _ => {
+            if let Some(new) = new {
+                parent.insert(name.clone(), new);
+            }
         }
     }
     Ok(())
