@@ -1,5 +1,14 @@
 //! The admin API in the reference system's shapes, good calls and bad ones.
-#![allow(clippy::arithmetic_side_effects, missing_docs)]
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::arithmetic_side_effects,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::string_slice,
+    clippy::unwrap_used
+)]
 
 use scim_edge_account::api::Request;
 use scim_edge_account::document::Document;

@@ -1,5 +1,14 @@
 //! What an index leads to is what a scan finds, on random people and random filters.
-#![allow(clippy::arithmetic_side_effects, missing_docs)]
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::arithmetic_side_effects,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::string_slice,
+    clippy::unwrap_used
+)]
 
 mod support;
 

@@ -1,5 +1,14 @@
 //! Every verb on both types, as a client sees them.
-#![allow(clippy::arithmetic_side_effects, missing_docs)]
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::arithmetic_side_effects,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::string_slice,
+    clippy::unwrap_used
+)]
 
 mod support;
 

@@ -1,6 +1,15 @@
 //! A directory over rusqlite, and requests to it.
 // Each test file uses a part of it.
-#![allow(dead_code, missing_docs, unreachable_pub)]
+#![allow(
+    dead_code,
+    missing_docs,
+    unreachable_pub,
+    clippy::arithmetic_side_effects,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used
+)]
 
 use rusqlite::types::ValueRef;
 use scim_edge_directory::Directory;

@@ -1,6 +1,15 @@
 //! A host of verification with a fixed key set and jwt-simple.
 // Each test file uses a part of it.
-#![allow(dead_code, missing_docs, unreachable_pub)]
+#![allow(
+    dead_code,
+    missing_docs,
+    unreachable_pub,
+    clippy::arithmetic_side_effects,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used
+)]
 
 use scim_edge_policy::algorithm::Algorithm;
 use scim_edge_policy::key::Key;
