@@ -12,6 +12,7 @@ pub mod fold;
 pub mod instant;
 mod lexer;
 pub mod lookup;
+pub mod member_change;
 pub mod parser;
 pub mod patch;
 pub mod path;

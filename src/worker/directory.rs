@@ -42,7 +42,8 @@ pub(crate) struct Memory {
     pub(crate) writing: RefCell<HashSet<(Kind, String)>>,
     /// The ids that the reconciliation under way has seen.
     pub(crate) seen: RefCell<HashSet<(Kind, String)>>,
-    pub(crate) alarm_at: Cell<i64>,
+    /// Whether the alarm is known to be set.
+    pub(crate) is_awake: Cell<bool>,
 }
 
 /// The settings the object works by: the newest it has been told of.
@@ -76,7 +77,7 @@ impl DurableObject for Directory {
             written: RefCell::new(HashMap::new()),
             writing: RefCell::new(HashSet::new()),
             seen: RefCell::new(HashSet::new()),
-            alarm_at: Cell::new(0),
+            is_awake: Cell::new(false),
         };
         Self { state, environment: Environment::new(env), store, memory }
     }
@@ -94,7 +95,7 @@ impl DurableObject for Directory {
     }
 
     async fn alarm(&self) -> Result<Response> {
-        self.memory.alarm_at.set(0);
+        self.memory.is_awake.set(false);
         self.synchronise().await?;
         Response::empty()
     }

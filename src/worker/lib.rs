@@ -16,6 +16,7 @@ mod origin;
 mod published;
 mod replica;
 mod sql;
+mod synchronise;
 mod tokens;
 
 use environment::Environment;

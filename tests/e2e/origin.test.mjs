@@ -86,6 +86,29 @@ test("the first fill copies page by page; until it is complete reads go through"
   assert.ok(Number(late.headers.get("age")) >= 0);
 });
 
+test("a first fill that is interrupted goes on where it was", async (t) => {
+  const it = await origin(600);
+  t.after(() => it.stop());
+  it.behave = () => sleep(150);
+  const first = await start();
+  t.after(() => first.stop());
+  const client = await first.account("acc", { scim_origin_url: it.base });
+  const key = await first.admin("acc").mint("provisioner");
+  await client.get("/Users?count=1");
+  await until(() => it.requests.some(({ url }) => url.includes("startIndex=301")));
+  // Long enough for the key to be published, and for the page to be stored.
+  await sleep(300);
+  await first.stop({ keepState: true });
+  const before = it.requests.length;
+  const second = await start({ state: first.folder });
+  t.after(() => second.stop());
+  const again = second.scim("acc", key);
+  await until(async () => isHit(await again.get("/Users?count=1")), 60);
+  const pages = it.requests.slice(before).filter(({ url }) => url.startsWith("/scim/Users?startIndex="));
+  assert.ok(pages.length > 0 && pages.every(({ url }) => !url.includes("startIndex=1&")), pages.map((one) => one.url).join());
+  assert.equal((await again.get("/Users?count=0")).body.totalResults, 600);
+});
+
 test("what reaches the origin, and what does not", async (t) => {
   const it = await origin();
   const client = await behind(t, it);

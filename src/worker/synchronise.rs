@@ -1,0 +1,189 @@
+//! The copy of the origin, made and kept right in the background.
+//!
+//! The first fill goes page by page and stores where it is, so that it goes on after a restart. From
+//! then on whole passes find what changed behind the gateway.
+//!
+//! **A page that raced a write** never overwrites it: a resource that was written after the page was
+//! asked for, or is being written, is left alone.
+
+use crate::directory::{Configuration, Directory, internal};
+use crate::environment::now_ms;
+use crate::origin::Origin;
+use scim_edge_account::published::DirectorySettings;
+use scim_edge_directory::replica::{Position, State};
+use scim_edge_scim::endpoint::Kind;
+use serde_json::Value;
+use worker::{Result, console_error};
+
+/// Resources asked of the origin at once.
+const PAGE: i64 = 100;
+
+/// How long one alarm works before it makes room for the next, in milliseconds.
+const TURN_MS: i64 = 20_000;
+
+/// The least and the longest wait between attempts to read the origin, in milliseconds.
+const RETRY_LEAST_MS: i64 = 1_000;
+const RETRY_MOST_MS: i64 = 300_000;
+
+impl Directory {
+    /// Sees to it that the alarm rings: it may have been lost with an object that was stopped.
+    pub(crate) async fn wake(&self) -> Result<()> {
+        if self.memory.is_awake.get() {
+            return Ok(());
+        }
+        let storage = self.state.storage();
+        if storage.get_alarm().await?.is_none() {
+            storage.set_alarm(RETRY_LEAST_MS).await?;
+        }
+        self.memory.is_awake.set(true);
+        Ok(())
+    }
+
+    async fn wake_in(&self, ms: i64) -> Result<()> {
+        self.memory.is_awake.set(true);
+        self.state.storage().set_alarm(ms.max(0)).await
+    }
+
+    /// Copies from the origin: the first fill, then whole passes that find what changed behind the
+    /// gateway. Each alarm does a part and says when to go on.
+    pub(crate) async fn synchronise(&self) -> Result<()> {
+        let store = self.store()?;
+        let configuration = store.configuration().map_err(internal)?;
+        let Some(configuration) =
+            configuration.and_then(|text| serde_json::from_str::<Configuration>(&text).ok())
+        else {
+            return Ok(());
+        };
+        let settings = configuration.settings.clone();
+        self.memory.configuration.borrow_mut().get_or_insert(configuration);
+        let (Some(origin), Some(mut state)) =
+            (self.origin(&settings, None)?, store.replica().map_err(internal)?)
+        else {
+            return Ok(());
+        };
+        match self.pass_over(&origin, &settings, &mut state).await? {
+            Some(wait) => self.wake_in(wait).await,
+            None => {
+                state.failures = state.failures.saturating_add(1);
+                store.set_replica(&state).map_err(internal)?;
+                let wait =
+                    RETRY_LEAST_MS.saturating_mul(1_i64.checked_shl(state.failures.min(16)).unwrap_or(1));
+                console_error!(
+                    "the origin could not be read; attempt {} to follow",
+                    state.failures.saturating_add(1)
+                );
+                self.wake_in(wait.clamp(RETRY_LEAST_MS, RETRY_MOST_MS)).await
+            }
+        }
+    }
+
+    /// Does a part of a pass. When to go on, in milliseconds; none where the origin cannot be read.
+    async fn pass_over(
+        &self,
+        origin: &Origin,
+        settings: &DirectorySettings,
+        state: &mut State,
+    ) -> Result<Option<i64>> {
+        let store = self.store()?;
+        let began = now_ms();
+        let first = state.filling.is_some();
+        let mut position =
+            state.filling.clone().unwrap_or(Position { kind: Kind::User.name().to_owned(), start: 1 });
+        if !first {
+            self.memory.seen.borrow_mut().clear();
+        }
+        let mut whole = true;
+        loop {
+            let kind = if position.kind == Kind::User.name() { Kind::User } else { Kind::Group };
+            let Some(page) = self.page(origin, kind, position.start).await? else { return Ok(None) };
+            position.start = position.start.saturating_add(page.count);
+            if page.count == 0 || position.start > page.total {
+                whole &= !first || store.count(kind).map_err(internal)? >= page.total;
+                if kind == Kind::Group {
+                    break;
+                }
+                position = Position { kind: Kind::Group.name().to_owned(), start: 1 };
+            }
+            if first {
+                state.filling = Some(position.clone());
+                state.failures = 0;
+                store.set_replica(state).map_err(internal)?;
+                if now_ms().saturating_sub(began) > TURN_MS {
+                    return Ok(Some(0));
+                }
+            }
+        }
+        if !first && !self.forget_unseen(origin).await? {
+            return Ok(None);
+        }
+        for intent in store.unknown().map_err(internal)? {
+            if intent.at < began && !first {
+                store.settle(intent.number).map_err(internal)?;
+            }
+        }
+        *state = State { origin: state.origin.clone(), filling: None, synced_at: Some(began), failures: 0 };
+        store.set_replica(state).map_err(internal)?;
+        if !whole {
+            // Resources moved between pages while they were read: a pass over all of them finds the rest.
+            return Ok(Some(0));
+        }
+        Ok(Some(i64::from(settings.max_staleness_seconds).saturating_mul(500)))
+    }
+
+    /// Reads one page of the origin's into the tables.
+    async fn page(&self, origin: &Origin, kind: Kind, start: i64) -> Result<Option<Page>> {
+        let store = self.store()?;
+        let before = self.memory.writes.get();
+        let path = format!("/{}?startIndex={start}&count={PAGE}", kind.segment());
+        let Ok(answered) = origin.get(path).await else { return Ok(None) };
+        if answered.status != 200 {
+            return Ok(None);
+        }
+        let Ok(message) = serde_json::from_slice::<Value>(&answered.body) else { return Ok(None) };
+        let resources =
+            message.get("Resources").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        let count = i64::try_from(resources.len()).unwrap_or(i64::MAX);
+        let Some(total) = message.get("totalResults").and_then(Value::as_i64) else { return Ok(None) };
+        for shown in resources {
+            let Some(id) = shown.get("id").and_then(Value::as_str) else { continue };
+            let key = (kind, id.to_owned());
+            let raced = self.memory.writing.borrow().contains(&key)
+                || self.memory.written.borrow().get(&key).is_some_and(|count| *count > before);
+            if !raced {
+                store.absorb(kind, shown, &origin.base, now_ms()).map_err(internal)?;
+            }
+            self.memory.seen.borrow_mut().insert(key);
+        }
+        self.memory.written.borrow_mut().retain(|_, count| *count > before);
+        Ok(Some(Page { count, total }))
+    }
+
+    /// Removes what the origin no longer has: each is asked for, since a page may have missed it.
+    async fn forget_unseen(&self, origin: &Origin) -> Result<bool> {
+        let store = self.store()?;
+        for kind in Kind::ALL {
+            let mut after = 0;
+            loop {
+                let batch = store.ids(kind, after, 500).map_err(internal)?;
+                let Some((last, _)) = batch.last() else { break };
+                after = *last;
+                for (_, id) in batch {
+                    let key = (kind, id.clone());
+                    if self.memory.seen.borrow().contains(&key) {
+                        continue;
+                    }
+                    let _turn = self.memory.locks.acquire(key).await;
+                    if !self.reread(kind, &id, origin).await? {
+                        return Ok(false);
+                    }
+                }
+            }
+        }
+        Ok(true)
+    }
+}
+
+struct Page {
+    count: i64,
+    total: i64,
+}
