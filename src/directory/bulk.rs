@@ -4,12 +4,15 @@
 //! An operation that refers to a resource which a later one creates waits for it. Where operations wait
 //! for each other, the first of them is done without the references that cannot be resolved yet, and
 //! these follow once they can.
+//!
+//! [`Bulk`] says what to do next and is told what came of it; whoever does it may wait for an origin.
 
 use crate::Directory;
 use crate::list::read_object;
 use crate::message::{Failure, Request, Response};
 use crate::sql::Sql;
-use scim_edge_scim::endpoint::{Endpoint, segments};
+use scim_edge_scim::dialect::Dialect;
+use scim_edge_scim::endpoint::{Endpoint, Kind, segments};
 use scim_edge_scim::error::{Error, ScimType};
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
@@ -48,134 +51,205 @@ impl Created {
     }
 }
 
-impl<S: Sql> Directory<S> {
-    pub(crate) fn bulk(&self, request: &Request<'_>) -> Result<Response, Failure> {
-        let body = read_object(request)?;
+/// A bulk request under way.
+pub struct Bulk {
+    /// The URL of the account's SCIM base.
+    base: String,
+    operations: Vec<Operation>,
+    answers: Vec<Option<Value>>,
+    created: Created,
+    /// Errors to go before the rest is left undone.
+    errors_left: Option<u64>,
+    /// Operations that were done without some of their references, and the ids they made.
+    late: Vec<(usize, String)>,
+}
+
+/// One request of a bulk request.
+pub struct Part {
+    /// What it is part of; none for references that follow.
+    index: Option<usize>,
+    deferred: bool,
+    /// The HTTP method.
+    pub method: String,
+    /// What it is about.
+    pub endpoint: Endpoint,
+    /// The type of resource, for the permission.
+    pub kind: Kind,
+    /// `If-Match`.
+    pub if_match: Option<String>,
+    /// The body; empty for none.
+    pub body: Vec<u8>,
+}
+
+impl Bulk {
+    /// Reads a request.
+    pub fn parse(body: &Map<String, Value>, dialect: Dialect, base: &str) -> Result<Self, Error> {
         let get = |name: &str| {
             body.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value)
         };
         let named = get("schemas")
             .and_then(Value::as_array)
             .is_some_and(|urns| urns.iter().any(|urn| urn == REQUEST));
-        if !named && !request.dialect.is_tolerant() {
-            return Err(Error::new(ScimType::InvalidSyntax, format!("schemas must contain {REQUEST}")).into());
+        if !named && !dialect.is_tolerant() {
+            return Err(Error::new(ScimType::InvalidSyntax, format!("schemas must contain {REQUEST}")));
         }
         let Some(Value::Array(items)) = get("operations") else {
-            return Err(Error::new(ScimType::InvalidSyntax, "Operations must be an array").into());
+            return Err(Error::new(ScimType::InvalidSyntax, "Operations must be an array"));
         };
         if items.len() > OPERATIONS {
             let sentence = format!("a bulk request has at most {OPERATIONS} operations (maxOperations)");
-            return Err(Error::status(413, sentence).into());
+            return Err(Error::status(413, sentence));
         }
-        let fail_on_errors = get("failOnErrors").and_then(Value::as_u64).filter(|limit| *limit > 0);
         let operations = items.iter().map(parse).collect::<Result<Vec<_>, _>>()?;
         check_ids(&operations)?;
-
-        let mut created = Created::default();
-        let mut answers: Vec<Option<Value>> = operations.iter().map(|_| None).collect();
-        let mut errors = 0_u64;
-        let mut late = Vec::new();
-        while let Some((index, operation)) = next(&operations, &answers, &created) {
-            let (data, deferred) = ready(operation, &created);
-            let answer = match data {
-                Ok(data) => self.run(request, operation, &data, &created),
-                Err(error) => outcome(operation, None, Response::from(Failure::Scim(error))),
-            };
-            let location = answer.get("location").and_then(Value::as_str);
-            let id = location.and_then(|url| segments(url).ok()?.pop());
-            let ok =
-                answer.get("status").and_then(Value::as_str).is_some_and(|status| status.starts_with('2'));
-            if let Some(bulk_id) = &operation.bulk_id {
-                created.ids.insert(bulk_id.clone(), id.clone().filter(|_| ok));
-            }
-            if ok && deferred {
-                late.push((operation, id));
-            }
-            if let Some(place) = answers.get_mut(index) {
-                *place = Some(answer);
-            }
-            if !ok {
-                errors = errors.saturating_add(1);
-                if fail_on_errors.is_some_and(|limit| errors >= limit) {
-                    break;
-                }
-            }
-        }
-        for (operation, id) in late {
-            self.complete(request, operation, id.as_deref(), &created);
-        }
-        let answers: Vec<Value> = answers.into_iter().flatten().collect();
-        Ok(Response::json(200, json!({ "schemas": [RESPONSE], "Operations": answers }).to_string()))
+        Ok(Self {
+            base: base.to_owned(),
+            answers: operations.iter().map(|_| None).collect(),
+            operations,
+            created: Created::default(),
+            errors_left: get("failOnErrors").and_then(Value::as_u64).filter(|limit| *limit > 0),
+            late: Vec::new(),
+        })
     }
 
-    /// Does one operation as a request of its own.
-    fn run(&self, request: &Request<'_>, operation: &Operation, data: &Value, created: &Created) -> Value {
-        let path = resolve_text(&operation.path, created)
-            .and_then(Result::ok)
-            .unwrap_or_else(|| operation.path.clone());
-        let endpoint = segments(&path).ok().and_then(|names| Endpoint::from_segments(&names));
-        let kind = match (&endpoint, operation.method.as_str()) {
-            (Some(Endpoint::Collection(kind)), "POST") => *kind,
-            (Some(Endpoint::Resource(kind, _)), "PUT" | "PATCH" | "DELETE") => *kind,
-            _ => {
-                let error = Error::new(
-                    ScimType::InvalidSyntax,
-                    "path and method do not name an operation on a resource",
-                );
-                return outcome(operation, None, Response::from(Failure::Scim(error)));
+    /// What to do next; none when all is done.
+    pub fn next_part(&mut self) -> Option<Part> {
+        while self.errors_left != Some(0) {
+            let Some((index, operation)) = next(&self.operations, &self.answers, &self.created) else {
+                break;
+            };
+            match part(index, operation, &self.created) {
+                Ok(part) => return Some(part),
+                Err(error) => self.record_at(index, false, None, &Response::from(Failure::Scim(error))),
             }
-        };
-        if !(request.may)(&operation.method, kind) {
-            let error = Error::status(403, "The access token does not permit this operation");
-            return outcome(operation, None, Response::from(Failure::Scim(error)));
         }
-        let body = if data.is_null() { Vec::new() } else { data.to_string().into_bytes() };
-        let part = Request {
-            method: &operation.method,
-            endpoint: endpoint.as_ref().unwrap_or(request.endpoint),
-            query: "",
-            content_type: None,
-            if_match: operation.version.as_deref(),
-            if_none_match: None,
-            body: &body,
-            ..*request
-        };
-        let response = self.respond(&part);
-        let location = match &endpoint {
-            Some(Endpoint::Resource(kind, id)) => Some(format!("{}/{}/{id}", request.base, kind.segment())),
+        while let Some((index, id)) = self.late.pop() {
+            let part = self.operations.get(index).and_then(|operation| follow(operation, &id, &self.created));
+            if part.is_some() {
+                return part;
+            }
+        }
+        None
+    }
+
+    /// What came of it.
+    pub fn record(&mut self, part: &Part, response: &Response) {
+        let Some(index) = part.index else { return };
+        let location = match &part.endpoint {
+            Endpoint::Resource(kind, id) => Some(format!("{}/{}/{id}", self.base, kind.segment())),
             _ => None,
         };
-        outcome(operation, location, response)
+        self.record_at(index, part.deferred, location, response);
     }
 
-    /// Adds the references that could not be resolved when their resource was created.
-    fn complete(&self, request: &Request<'_>, operation: &Operation, id: Option<&str>, created: &Created) {
-        let kind = segments(&operation.path).ok().and_then(|names| Endpoint::from_segments(&names));
-        let (Some(Endpoint::Collection(kind)), Some(id)) = (kind, id) else { return };
-        let (mut data, mut left) = (operation.data.clone(), false);
-        resolve(&mut data, created, &mut left);
-        let Value::Object(data) = data else { return };
-        let operations: Vec<Value> = data
-            .into_iter()
-            .filter(|(name, value)| {
-                name != "schemas" && operation.data.get(name).is_some_and(|old| old != value)
-            })
-            .map(|(name, value)| json!({ "op": "add", "path": name, "value": value }))
-            .collect();
-        let body = json!({ "schemas": [PATCH], "Operations": operations }).to_string();
-        let endpoint = Endpoint::Resource(kind, id.to_owned());
-        let part = Request {
-            method: "PATCH",
-            endpoint: &endpoint,
-            query: "",
-            content_type: None,
-            if_match: None,
-            if_none_match: None,
-            body: body.as_bytes(),
-            ..*request
-        };
-        self.respond(&part);
+    fn record_at(&mut self, index: usize, deferred: bool, location: Option<String>, response: &Response) {
+        let Some(operation) = self.operations.get(index) else { return };
+        let answer = outcome(operation, location, response);
+        let ok = (200..300).contains(&response.status);
+        let location = answer.get("location").and_then(Value::as_str);
+        let id = location.and_then(|url| segments(url).ok()?.pop()).filter(|_| ok);
+        if let Some(bulk_id) = &operation.bulk_id {
+            self.created.ids.insert(bulk_id.clone(), id.clone());
+        }
+        if let (true, Some(id)) = (deferred, id) {
+            self.late.push((index, id));
+        }
+        if let Some(place) = self.answers.get_mut(index) {
+            *place = Some(answer);
+        }
+        if !ok {
+            self.errors_left = self.errors_left.map(|left| left.saturating_sub(1));
+        }
     }
+
+    /// The answer.
+    pub fn into_response(self) -> Response {
+        let answers: Vec<Value> = self.answers.into_iter().flatten().collect();
+        Response::json(200, json!({ "schemas": [RESPONSE], "Operations": answers }).to_string())
+    }
+}
+
+impl<S: Sql> Directory<S> {
+    pub(crate) fn bulk(&self, request: &Request<'_>) -> Result<Response, Failure> {
+        let mut bulk = Bulk::parse(&read_object(request)?, request.dialect, request.base)?;
+        while let Some(part) = bulk.next_part() {
+            let response = if (request.may)(&part.method, part.kind) {
+                self.respond(&Request {
+                    method: &part.method,
+                    endpoint: &part.endpoint,
+                    query: "",
+                    content_type: None,
+                    if_match: part.if_match.as_deref(),
+                    if_none_match: None,
+                    body: &part.body,
+                    ..*request
+                })
+            } else {
+                not_permitted()
+            };
+            bulk.record(&part, &response);
+        }
+        Ok(bulk.into_response())
+    }
+}
+
+/// The answer to a part that the caller may not do.
+pub fn not_permitted() -> Response {
+    Response::from(Failure::Scim(Error::status(403, "The access token does not permit this operation")))
+}
+
+/// An operation as a request of its own.
+fn part(index: usize, operation: &Operation, created: &Created) -> Result<Part, Error> {
+    let path = match resolve_text(&operation.path, created) {
+        Some(path) => path?,
+        None => operation.path.clone(),
+    };
+    let endpoint = Endpoint::from_segments(&segments(&path)?);
+    let (endpoint, kind) = match (endpoint, operation.method.as_str()) {
+        (Some(Endpoint::Collection(kind)), "POST") => (Endpoint::Collection(kind), kind),
+        (Some(Endpoint::Resource(kind, id)), "PUT" | "PATCH" | "DELETE") => {
+            (Endpoint::Resource(kind, id), kind)
+        }
+        _ => {
+            let sentence = "path and method do not name an operation on a resource";
+            return Err(Error::new(ScimType::InvalidSyntax, sentence));
+        }
+    };
+    let (data, deferred) = ready(operation, created);
+    let data = data?;
+    Ok(Part {
+        index: Some(index),
+        deferred,
+        method: operation.method.clone(),
+        endpoint,
+        kind,
+        if_match: operation.version.clone(),
+        body: if data.is_null() { Vec::new() } else { data.to_string().into_bytes() },
+    })
+}
+
+/// The references that could not be resolved when a resource was created.
+fn follow(operation: &Operation, id: &str, created: &Created) -> Option<Part> {
+    let Some(Endpoint::Collection(kind)) = Endpoint::from_segments(&segments(&operation.path).ok()?) else {
+        return None;
+    };
+    let (mut data, mut left) = (operation.data.clone(), false);
+    resolve(&mut data, created, &mut left);
+    let Value::Object(data) = data else { return None };
+    let operations: Vec<Value> = data
+        .into_iter()
+        .filter(|(name, value)| name != "schemas" && operation.data.get(name).is_some_and(|old| old != value))
+        .map(|(name, value)| json!({ "op": "add", "path": name, "value": value }))
+        .collect();
+    Some(Part {
+        index: None,
+        deferred: false,
+        method: "PATCH".to_owned(),
+        endpoint: Endpoint::Resource(kind, id.to_owned()),
+        kind,
+        if_match: None,
+        body: json!({ "schemas": [PATCH], "Operations": operations }).to_string().into_bytes(),
+    })
 }
 
 fn parse(item: &Value) -> Result<Operation, Error> {
@@ -297,12 +371,12 @@ fn resolve_text(path: &str, created: &Created) -> Option<Result<String, Error>> 
 }
 
 /// One operation's part of the answer.
-fn outcome(operation: &Operation, location: Option<String>, response: Response) -> Value {
+fn outcome(operation: &Operation, location: Option<String>, response: &Response) -> Value {
     let header = |name: &str| {
-        response.headers.iter().find(|(known, _)| *known == name).map(|(_, value)| value.clone())
+        response.headers.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str())
     };
     let mut answer = Map::new();
-    if let Some(location) = header("location").or(location) {
+    if let Some(location) = header("location").map(str::to_owned).or(location) {
         answer.insert("location".into(), location.into());
     }
     answer.insert("method".into(), operation.method.as_str().into());
@@ -313,7 +387,7 @@ fn outcome(operation: &Operation, location: Option<String>, response: Response) 
         answer.insert("version".into(), version.into());
     }
     answer.insert("status".into(), response.status.to_string().into());
-    let body = response.body.and_then(|body| serde_json::from_str::<Value>(&body).ok());
+    let body = response.body.as_ref().and_then(|body| serde_json::from_str::<Value>(body).ok());
     if let (false, Some(body)) = ((200..300).contains(&response.status), body) {
         answer.insert("response".into(), body);
     }

@@ -3,7 +3,7 @@
 //! [`Directory::respond`] maps a SCIM request to a SCIM answer. Who may make the request has been
 //! decided before. [`replica`] keeps the same tables as a copy of an origin's.
 
-mod bulk;
+pub mod bulk;
 mod cursor;
 mod extension;
 mod list;

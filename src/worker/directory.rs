@@ -131,7 +131,7 @@ impl Directory {
             if_none_match: if_none_match.as_deref(),
             body: &incoming.body,
             base: &incoming.call.base,
-            dialect: if settings.strict { Dialect::Strict } else { Dialect::Tolerant },
+            dialect: dialect(settings),
             now_ms: now_ms(),
             // Without randomness no identifier is unique; an empty one is refused by the unique index.
             new_id: &|| new_uuid().unwrap_or_default(),
@@ -174,6 +174,7 @@ impl Directory {
         }
         let settings = newest.settings.clone();
         *self.memory.configuration.borrow_mut() = Some(newest);
+        self.memory.is_awake.set(false);
         Ok(settings)
     }
 }
@@ -202,6 +203,10 @@ async fn incoming(request: Request) -> Result<std::result::Result<Incoming, Scim
         headers: headers.clone(),
         body,
     }))
+}
+
+pub(crate) fn dialect(settings: &DirectorySettings) -> Dialect {
+    if settings.strict { Dialect::Strict } else { Dialect::Tolerant }
 }
 
 /// An answer of the directory's as HTTP.

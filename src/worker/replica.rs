@@ -7,18 +7,21 @@
 //! **Reads** come from the tables once the first fill is complete, and from the origin until then
 //! (`synchronise.rs`).
 
-use crate::directory::{Directory, Incoming, internal, respond};
+use crate::directory::{Directory, Incoming, dialect, internal, respond};
 use crate::environment::now_ms;
 use crate::http::{SCIM_JSON, answer, scim_error};
 use crate::origin::{Answer, FORWARDED, NoAnswer, Origin, Outgoing, path};
 use scim_edge_account::published::DirectorySettings;
 use scim_edge_account::secret::open;
 use scim_edge_account::setting::{ORIGIN_AUTHORIZATION, PASSTHROUGH};
+use scim_edge_directory::bulk::{Bulk, not_permitted};
+use scim_edge_directory::message::Response as ScimResponse;
+use scim_edge_policy::operation::needed;
 use scim_edge_scim::endpoint::{Endpoint, Kind, segments};
-use scim_edge_scim::error::Error as ScimError;
+use scim_edge_scim::error::{Error as ScimError, ScimType};
 use scim_edge_scim::relocate::{relocate, relocate_url};
-use serde_json::Value;
-use worker::{Response, Result};
+use serde_json::{Map, Value};
+use worker::{Headers, Response, Result};
 
 impl Directory {
     pub(crate) async fn with_origin(
@@ -44,9 +47,7 @@ impl Directory {
             || matches!(incoming.endpoint, Endpoint::Search(_));
         match &incoming.endpoint {
             _ if own => respond(&self.local(incoming, settings)?, &[("cache-status", "scim-edge; hit")]),
-            Endpoint::Bulk => {
-                scim_error(&ScimError::status(501, "Bulk is not supported with an origin yet"), &[])
-            }
+            Endpoint::Bulk => self.bulk(incoming, settings, &origin).await,
             _ if read => self.read(incoming, settings, &origin).await,
             _ => self.write(incoming, settings, &origin).await,
         }
@@ -174,7 +175,9 @@ impl Directory {
             Endpoint::Resource(kind, id) => (*kind, Some(id.clone())),
             _ => return scim_error(&ScimError::status(405, "This path does not have that method"), &[]),
         };
-        if let Some(refused) = check_body(incoming) {
+        if !incoming.body.is_empty()
+            && let Err(refused) = read_body(incoming)
+        {
             return scim_error(&refused, &[]);
         }
         let _turn = match &id {
@@ -217,6 +220,46 @@ impl Directory {
             self.note_write(key);
         }
         result
+    }
+
+    /// A bulk request, unrolled: each operation is a write of its own, whatever the origin makes of bulk.
+    async fn bulk(
+        &self,
+        incoming: &Incoming,
+        settings: &DirectorySettings,
+        origin: &Origin,
+    ) -> Result<Response> {
+        let body = match read_body(incoming) {
+            Ok(body) => body,
+            Err(error) => return scim_error(&error, &[]),
+        };
+        let mut bulk = match Bulk::parse(&body, dialect(settings), &incoming.call.base) {
+            Ok(bulk) => bulk,
+            Err(error) => return scim_error(&error, &[]),
+        };
+        while let Some(part) = bulk.next_part() {
+            let permitted = incoming.call.permissions.has_all(needed(&part.method, part.kind));
+            let response = if permitted {
+                let headers = Headers::new();
+                headers.set("content-type", SCIM_JSON)?;
+                if let Some(if_match) = &part.if_match {
+                    headers.set("if-match", if_match)?;
+                }
+                let one = Incoming {
+                    call: incoming.call.clone(),
+                    method: part.method.clone(),
+                    endpoint: part.endpoint.clone(),
+                    query: String::new(),
+                    headers,
+                    body: part.body.clone(),
+                };
+                plain(self.write(&one, settings, origin).await?).await?
+            } else {
+                not_permitted()
+            };
+            bulk.record(&part, &response);
+        }
+        respond(&bulk.into_response(), &[("cache-status", "scim-edge; fwd=method")])
     }
 
     fn note_write(&self, key: &(Kind, String)) {
@@ -273,7 +316,7 @@ impl Directory {
                         .as_ref()
                         .is_some_and(|shown| kind == Kind::User || shown.get("members").is_some());
                 if let (true, Some(shown)) = (whole, &shown)
-                    && let Some(id) = store.absorb(kind, shown, &origin.base, now_ms()).map_err(internal)?
+                    && let Some(id) = self.absorb(kind, shown, origin)?
                 {
                     self.note_write(&(kind, id));
                     return Ok(true);
@@ -307,6 +350,20 @@ impl Directory {
         }
     }
 
+    /// Whether the tables are still a copy of this origin: settings can change while it is awaited.
+    pub(crate) fn copies(&self, origin: &Origin) -> Result<bool> {
+        let state = self.store()?.replica().map_err(internal)?;
+        Ok(state.is_some_and(|state| state.origin == origin.base))
+    }
+
+    /// Takes over what the origin showed. Returns its id; none where it is no resource of this copy.
+    pub(crate) fn absorb(&self, kind: Kind, shown: &Value, origin: &Origin) -> Result<Option<String>> {
+        if !self.copies(origin)? {
+            return Ok(None);
+        }
+        self.store()?.absorb(kind, shown, &origin.base, now_ms()).map_err(internal)
+    }
+
     /// Reads one resource from the origin into the tables. Whether the tables are right now.
     pub(crate) async fn reread(&self, kind: Kind, id: &str, origin: &Origin) -> Result<bool> {
         let store = self.store()?;
@@ -314,7 +371,7 @@ impl Directory {
         let Ok(answered) = origin.get(path).await else { return Ok(false) };
         let done = match answered.status {
             200 => match serde_json::from_slice::<Value>(&answered.body) {
-                Ok(shown) => store.absorb(kind, &shown, &origin.base, now_ms()).map_err(internal)?.is_some(),
+                Ok(shown) => self.absorb(kind, &shown, origin)?.is_some(),
                 Err(_) => false,
             },
             404 | 410 => {
@@ -403,19 +460,25 @@ impl Directory {
     }
 }
 
-/// What can be said of a body before it is forwarded: the origin decides the rest.
-fn check_body(incoming: &Incoming) -> Option<ScimError> {
-    if incoming.body.is_empty() {
-        return None;
-    }
+/// A body that is JSON, before it is forwarded: the origin decides the rest.
+fn read_body(incoming: &Incoming) -> std::result::Result<Map<String, Value>, ScimError> {
     let content_type = incoming.headers.get("content-type").ok().flatten().unwrap_or_default();
     let media_type = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     if !matches!(media_type.as_str(), "" | SCIM_JSON | "application/json") {
-        return Some(ScimError::status(415, "the body must be application/scim+json"));
+        return Err(ScimError::status(415, "the body must be application/scim+json"));
     }
     let limits = scim_edge_json::Limits { bytes: crate::http::BODY_LIMIT, depth: 32 };
-    let error = scim_edge_json::parse_object(&incoming.body, limits).err()?;
-    Some(ScimError::new(scim_edge_scim::error::ScimType::InvalidSyntax, error.to_string()))
+    scim_edge_json::parse_object(&incoming.body, limits)
+        .map_err(|error| ScimError::new(ScimType::InvalidSyntax, error.to_string()))
+}
+
+/// An answer as the directory would give it.
+async fn plain(mut response: Response) -> Result<ScimResponse> {
+    let header = |name: &str| response.headers().get(name).ok().flatten();
+    let headers = ["etag", "location"].into_iter().filter_map(|name| Some((name, header(name)?))).collect();
+    let status = response.status_code();
+    let body = response.text().await?;
+    Ok(ScimResponse { status, headers, body: (!body.is_empty()).then_some(body), fault: None })
 }
 
 /// The body with the origin's URLs in the place of the gateway's; untouched where it has none.

@@ -48,6 +48,8 @@ impl Directory {
     /// gateway. Each alarm does a part and says when to go on.
     pub(crate) async fn synchronise(&self) -> Result<()> {
         let store = self.store()?;
+        // Where there is nothing to copy from, the alarm is not needed.
+        self.memory.is_awake.set(true);
         let configuration = store.configuration().map_err(internal)?;
         let Some(configuration) =
             configuration.and_then(|text| serde_json::from_str::<Configuration>(&text).ok())
@@ -63,6 +65,8 @@ impl Directory {
         };
         match self.pass_over(&origin, &settings, &mut state).await? {
             Some(wait) => self.wake_in(wait).await,
+            // The settings have changed meanwhile: begin again with the new ones.
+            None if !self.copies(&origin)? => self.wake_in(0).await,
             None => {
                 state.failures = state.failures.saturating_add(1);
                 store.set_replica(&state).map_err(internal)?;
@@ -116,6 +120,9 @@ impl Directory {
         if !first && !self.forget_unseen(origin).await? {
             return Ok(None);
         }
+        if !self.copies(origin)? {
+            return Ok(None);
+        }
         for intent in store.unknown().map_err(internal)? {
             if intent.at < began && !first {
                 store.settle(intent.number).map_err(internal)?;
@@ -132,11 +139,10 @@ impl Directory {
 
     /// Reads one page of the origin's into the tables.
     async fn page(&self, origin: &Origin, kind: Kind, start: i64) -> Result<Option<Page>> {
-        let store = self.store()?;
         let before = self.memory.writes.get();
         let path = format!("/{}?startIndex={start}&count={PAGE}", kind.segment());
         let Ok(answered) = origin.get(path).await else { return Ok(None) };
-        if answered.status != 200 {
+        if answered.status != 200 || !self.copies(origin)? {
             return Ok(None);
         }
         let Ok(message) = serde_json::from_slice::<Value>(&answered.body) else { return Ok(None) };
@@ -150,7 +156,7 @@ impl Directory {
             let raced = self.memory.writing.borrow().contains(&key)
                 || self.memory.written.borrow().get(&key).is_some_and(|count| *count > before);
             if !raced {
-                store.absorb(kind, shown, &origin.base, now_ms()).map_err(internal)?;
+                self.absorb(kind, shown, origin)?;
             }
             self.memory.seen.borrow_mut().insert(key);
         }

@@ -163,6 +163,28 @@ test("an answer without a body is read again, and the next read shows the write"
   assert.equal((await client.get("/Users?count=0")).body.totalResults, 2);
 });
 
+test("a bulk request is unrolled, its references resolved", async (t) => {
+  const it = await origin();
+  const client = await behind(t, it);
+  it.requests.length = 0;
+  const answer = await client.call("POST", "/Bulk", {
+    schemas: ["urn:ietf:params:scim:api:messages:2.0:BulkRequest"],
+    Operations: [
+      { method: "POST", path: "/Groups", bulkId: "g", data: { schemas: [GROUP], displayName: "G", members: [{ value: "bulkId:u" }] } },
+      { method: "POST", path: "/Users", bulkId: "u", data: { schemas: [USER], userName: "bulk" } },
+      { method: "DELETE", path: "/Users/u2" },
+      { method: "DELETE", path: "/Users/nobody" },
+    ],
+  });
+  assert.equal(answer.status, 200);
+  assert.deepEqual(answer.body.Operations.map((one) => one.status), ["201", "201", "204", "404"]);
+  const user = await client.get('/Users?filter=userName eq "bulk"');
+  assert.ok(isHit(user));
+  assert.equal(user.body.Resources[0].groups[0].display, "G");
+  assert.equal((await client.get("/Users/u2")).status, 404);
+  assert.ok(it.requests.every(({ url }) => !url.includes("Bulk")));
+});
+
 test("any other answer reaches the caller unchanged and changes nothing", async (t) => {
   const it = await origin();
   const client = await behind(t, it);
