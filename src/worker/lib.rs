@@ -5,6 +5,7 @@
 
 mod account;
 mod admin;
+mod bulk;
 mod call;
 mod directory;
 mod environment;

@@ -7,21 +7,18 @@
 //! **Reads** come from the tables once the first fill is complete, and from the origin until then
 //! (`synchronise.rs`).
 
-use crate::directory::{Directory, Incoming, dialect, internal, respond};
+use crate::directory::{Directory, Incoming, internal, respond};
 use crate::environment::now_ms;
 use crate::http::{SCIM_JSON, answer, scim_error};
 use crate::origin::{Answer, FORWARDED, NoAnswer, Origin, Outgoing, path};
 use scim_edge_account::published::DirectorySettings;
 use scim_edge_account::secret::open;
 use scim_edge_account::setting::{ORIGIN_AUTHORIZATION, PASSTHROUGH};
-use scim_edge_directory::bulk::{Bulk, not_permitted};
-use scim_edge_directory::message::Response as ScimResponse;
-use scim_edge_policy::operation::needed;
 use scim_edge_scim::endpoint::{Endpoint, Kind, segments};
 use scim_edge_scim::error::{Error as ScimError, ScimType};
 use scim_edge_scim::relocate::{relocate, relocate_url};
 use serde_json::{Map, Value};
-use worker::{Headers, Response, Result};
+use worker::{Response, Result};
 
 impl Directory {
     pub(crate) async fn with_origin(
@@ -164,7 +161,7 @@ impl Directory {
 
     // Writes ----------------------------------------------------------------------------------
 
-    async fn write(
+    pub(crate) async fn write(
         &self,
         incoming: &Incoming,
         settings: &DirectorySettings,
@@ -220,46 +217,6 @@ impl Directory {
             self.note_write(key);
         }
         result
-    }
-
-    /// A bulk request, unrolled: each operation is a write of its own, whatever the origin makes of bulk.
-    async fn bulk(
-        &self,
-        incoming: &Incoming,
-        settings: &DirectorySettings,
-        origin: &Origin,
-    ) -> Result<Response> {
-        let body = match read_body(incoming) {
-            Ok(body) => body,
-            Err(error) => return scim_error(&error, &[]),
-        };
-        let mut bulk = match Bulk::parse(&body, dialect(settings), &incoming.call.base) {
-            Ok(bulk) => bulk,
-            Err(error) => return scim_error(&error, &[]),
-        };
-        while let Some(part) = bulk.next_part() {
-            let permitted = incoming.call.permissions.has_all(needed(&part.method, part.kind));
-            let response = if permitted {
-                let headers = Headers::new();
-                headers.set("content-type", SCIM_JSON)?;
-                if let Some(if_match) = &part.if_match {
-                    headers.set("if-match", if_match)?;
-                }
-                let one = Incoming {
-                    call: incoming.call.clone(),
-                    method: part.method.clone(),
-                    endpoint: part.endpoint.clone(),
-                    query: String::new(),
-                    headers,
-                    body: part.body.clone(),
-                };
-                plain(self.write(&one, settings, origin).await?).await?
-            } else {
-                not_permitted()
-            };
-            bulk.record(&part, &response);
-        }
-        respond(&bulk.into_response(), &[("cache-status", "scim-edge; fwd=method")])
     }
 
     fn note_write(&self, key: &(Kind, String)) {
@@ -461,7 +418,7 @@ impl Directory {
 }
 
 /// A body that is JSON, before it is forwarded: the origin decides the rest.
-fn read_body(incoming: &Incoming) -> std::result::Result<Map<String, Value>, ScimError> {
+pub(crate) fn read_body(incoming: &Incoming) -> std::result::Result<Map<String, Value>, ScimError> {
     let content_type = incoming.headers.get("content-type").ok().flatten().unwrap_or_default();
     let media_type = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     if !matches!(media_type.as_str(), "" | SCIM_JSON | "application/json") {
@@ -470,15 +427,6 @@ fn read_body(incoming: &Incoming) -> std::result::Result<Map<String, Value>, Sci
     let limits = scim_edge_json::Limits { bytes: crate::http::BODY_LIMIT, depth: 32 };
     scim_edge_json::parse_object(&incoming.body, limits)
         .map_err(|error| ScimError::new(ScimType::InvalidSyntax, error.to_string()))
-}
-
-/// An answer as the directory would give it.
-async fn plain(mut response: Response) -> Result<ScimResponse> {
-    let header = |name: &str| response.headers().get(name).ok().flatten();
-    let headers = ["etag", "location"].into_iter().filter_map(|name| Some((name, header(name)?))).collect();
-    let status = response.status_code();
-    let body = response.text().await?;
-    Ok(ScimResponse { status, headers, body: (!body.is_empty()).then_some(body), fault: None })
 }
 
 /// The body with the origin's URLs in the place of the gateway's; untouched where it has none.

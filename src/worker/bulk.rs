@@ -1,0 +1,63 @@
+//! Bulk requests in front of an origin: unrolled in order, so that each operation is a write of its own
+//! and asks nothing of the origin but single resources.
+
+use crate::directory::{Directory, Incoming, dialect, respond};
+use crate::http::{SCIM_JSON, scim_error};
+use crate::origin::Origin;
+use crate::replica::read_body;
+use scim_edge_account::published::DirectorySettings;
+use scim_edge_directory::bulk::{Bulk, not_permitted};
+use scim_edge_directory::message::Response as ScimResponse;
+use scim_edge_policy::operation::needed;
+use worker::{Headers, Response, Result};
+
+impl Directory {
+    /// A bulk request, unrolled: each operation is a write of its own, whatever the origin makes of bulk.
+    pub(crate) async fn bulk(
+        &self,
+        incoming: &Incoming,
+        settings: &DirectorySettings,
+        origin: &Origin,
+    ) -> Result<Response> {
+        let body = match read_body(incoming) {
+            Ok(body) => body,
+            Err(error) => return scim_error(&error, &[]),
+        };
+        let mut bulk = match Bulk::parse(&body, dialect(settings), &incoming.call.base) {
+            Ok(bulk) => bulk,
+            Err(error) => return scim_error(&error, &[]),
+        };
+        while let Some(part) = bulk.next_part() {
+            let permitted = incoming.call.permissions.has_all(needed(&part.method, part.kind));
+            let response = if permitted {
+                let headers = Headers::new();
+                headers.set("content-type", SCIM_JSON)?;
+                if let Some(if_match) = &part.if_match {
+                    headers.set("if-match", if_match)?;
+                }
+                let one = Incoming {
+                    call: incoming.call.clone(),
+                    method: part.method.clone(),
+                    endpoint: part.endpoint.clone(),
+                    query: String::new(),
+                    headers,
+                    body: part.body.clone(),
+                };
+                plain(self.write(&one, settings, origin).await?).await?
+            } else {
+                not_permitted()
+            };
+            bulk.record(&part, &response);
+        }
+        respond(&bulk.into_response(), &[("cache-status", "scim-edge; fwd=method")])
+    }
+}
+
+/// An answer as the directory would give it.
+async fn plain(mut response: Response) -> Result<ScimResponse> {
+    let header = |name: &str| response.headers().get(name).ok().flatten();
+    let headers = ["etag", "location"].into_iter().filter_map(|name| Some((name, header(name)?))).collect();
+    let status = response.status_code();
+    let body = response.text().await?;
+    Ok(ScimResponse { status, headers, body: (!body.is_empty()).then_some(body), fault: None })
+}
