@@ -1,7 +1,7 @@
 //! Operations: what a SCIM call does, and which permissions it needs.
 
 use crate::permission::{Permission as P, Permissions};
-use scim_edge_scim::endpoint::{Endpoint, Kind, Operator};
+use scim_edge_scim::endpoint::{Endpoint, Kind};
 
 /// Whether a call is answered by the directory alone or changes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,8 +35,6 @@ pub fn allowed(endpoint: &Endpoint) -> &'static str {
         Endpoint::Collection(_) => "GET, HEAD, POST, OPTIONS",
         Endpoint::Resource(..) | Endpoint::Me => "GET, HEAD, PUT, PATCH, DELETE, OPTIONS",
         Endpoint::Search(_) | Endpoint::Bulk => "POST, OPTIONS",
-        Endpoint::Operator(Operator::Replica | Operator::Audit) => "GET, HEAD, OPTIONS",
-        Endpoint::Operator(_) => "POST, OPTIONS",
     }
 }
 
@@ -84,14 +82,6 @@ impl Operation {
             ("PUT", Endpoint::Resource(kind, _)) => write(named("replace", *kind), needed(method, *kind)),
             ("PATCH", Endpoint::Resource(kind, _)) => write(named("patch", *kind), needed(method, *kind)),
             ("DELETE", Endpoint::Resource(kind, _)) => write(named("delete", *kind), needed(method, *kind)),
-            (_, Endpoint::Operator(operator)) => match operator {
-                Operator::Replica => read("replica.view", one(P::ReplicaView)),
-                Operator::Audit => read("audit.view", one(P::AuditView)),
-                Operator::Explain => read("token.explain", one(P::TokenExplain)),
-                Operator::Changes => write("replica.changes", one(P::ReplicaManage)),
-                Operator::Resync => write("replica.resync", one(P::ReplicaManage)),
-                Operator::Diff => read("replica.diff", one(P::ReplicaManage)),
-            },
             _ => return None,
         })
     }

@@ -50,14 +50,6 @@ permissions! {
     RoleView = "core_role_view",
     /// Change roles and role assignments.
     RoleEdit = "core_role_edit",
-    /// Read the state of the replica.
-    ReplicaView = "core_replica_view",
-    /// Have the replica copied, compared or refreshed.
-    ReplicaManage = "core_replica_manage",
-    /// Read the audit.
-    AuditView = "core_audit_view",
-    /// Have a token explained.
-    TokenExplain = "core_token_explain",
 }
 
 impl Permission {
@@ -141,8 +133,6 @@ pub fn built_in_role(identifier: &str) -> Option<Permissions> {
             P::AccountView,
             P::ServiceAccountView,
             P::RoleView,
-            P::ReplicaView,
-            P::AuditView,
         ])),
         "_scim_provisioner" => Some(Permissions::from_iter([
             P::UserView,

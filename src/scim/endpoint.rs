@@ -56,25 +56,6 @@ pub enum Endpoint {
     ResourceTypes(Option<String>),
     /// `/Schemas`, `/Schemas/{urn}`
     Schemas(Option<String>),
-    /// An endpoint of the gateway's own, `/.name`: for operators, not part of SCIM.
-    Operator(Operator),
-}
-
-/// The gateway's own endpoints below an account's base.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Operator {
-    /// `/.changes`: the origin says what changed.
-    Changes,
-    /// `/.replica`: the state of the replica.
-    Replica,
-    /// `/.resync`: copy the origin again.
-    Resync,
-    /// `/.diff`: compare replica and origin.
-    Diff,
-    /// `/.explain`: every check of a token.
-    Explain,
-    /// `/.audit`: who changed what.
-    Audit,
 }
 
 /// The path's segments, percent-decoded; empty ones (doubled and trailing slashes) are left out.
@@ -121,12 +102,6 @@ impl Endpoint {
             ["resourcetypes", _] => Self::ResourceTypes(last),
             ["schemas"] => Self::Schemas(None),
             ["schemas", _] => Self::Schemas(last),
-            [".changes"] => Self::Operator(Operator::Changes),
-            [".replica"] => Self::Operator(Operator::Replica),
-            [".resync"] => Self::Operator(Operator::Resync),
-            [".diff"] => Self::Operator(Operator::Diff),
-            [".explain"] => Self::Operator(Operator::Explain),
-            [".audit"] => Self::Operator(Operator::Audit),
             _ => return None,
         })
     }

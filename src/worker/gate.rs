@@ -46,9 +46,6 @@ pub(crate) async fn handle(
     let Some(endpoint) = &route.endpoint else {
         return scim_error(&Error::not_found("This path"), &[]);
     };
-    if matches!(endpoint, Endpoint::Operator(_)) {
-        return scim_error(&Error::not_found("This path"), &[]);
-    }
     let method = request.inner().method();
     let Some(operation) = Operation::of(&method, endpoint) else {
         let error = Error::status(405, format!("this path has the methods {}", allowed(endpoint)));

@@ -77,7 +77,6 @@ pub(crate) fn path(endpoint: &Endpoint, query: &str) -> Option<String> {
         Endpoint::ResourceTypes(Some(name)) => format!("/ResourceTypes/{}", encode(name)?),
         Endpoint::Schemas(None) => "/Schemas".to_owned(),
         Endpoint::Schemas(Some(urn)) => format!("/Schemas/{}", encode(urn)?),
-        Endpoint::Operator(_) => return None,
     };
     if !query.is_empty() {
         path.push('?');
