@@ -43,7 +43,7 @@ const parts = {
 async function wasm() {
   const pack = await tool("wasm-pack");
   const env = { ...process.env, PATH: `${dirname(await tool("wasm-bindgen"))}:${process.env.PATH}` };
-  for (const table of ["filter_cases", "patch_cases"]) {
+  for (const table of ["filter_cases", "patch_cases", "body_cases"]) {
     await run(pack, ["test", "--node", "--mode", "no-install", join("src", "scim"), "--test", table], { cwd: root, env });
   }
 }

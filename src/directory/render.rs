@@ -77,7 +77,7 @@ impl Renderer<'_> {
         relations: &Relations,
         projection: &Projection,
     ) -> Result<String, SqlError> {
-        if !projection.is_default() {
+        if !projection.is_default() || !self.schemas.shows_all(stored.kind) {
             let resource = projection.apply(self.value(stored, relations)?, self.schemas, stored.kind);
             return Ok(Value::Object(resource).to_string());
         }

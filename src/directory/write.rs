@@ -116,10 +116,15 @@ impl<S: Sql> Write<'_, S> {
 
     pub(crate) fn apply(&self, stored: &Stored, patch: &Patch) -> Result<(), Failure> {
         let reader = self.reader(stored.kind);
-        if let Some(changes) = patch.member_changes(&reader) {
-            return self.store.sql.transaction(|| self.change_members(stored, &changes));
-        }
         let old = stored.resource()?;
+        if let Some(plan) = patch.member_plan(&reader) {
+            let new = plan.rest.apply(&reader, &old)?;
+            return self.store.sql.transaction(|| {
+                self.check_name(stored.kind, &new, Some(stored.seq))?;
+                let moved = self.change_members(stored, &plan.changes)?;
+                self.store_change(stored, &old, &new, moved)
+            });
+        }
         let mut whole = old.clone();
         if stored.kind == Kind::Group {
             let renderer = Renderer { base: self.request.base, schemas: self.schemas };
@@ -162,8 +167,8 @@ impl<S: Sql> Write<'_, S> {
         Ok(())
     }
 
-    /// Changes members without a look at the others.
-    fn change_members(&self, stored: &Stored, changes: &[MemberChange]) -> Result<(), Failure> {
+    /// Changes members without a look at the others; returns whether anything changed.
+    fn change_members(&self, stored: &Stored, changes: &[MemberChange]) -> Result<bool, Failure> {
         let mut changed = false;
         let mut before = None;
         for change in changes {
@@ -185,10 +190,7 @@ impl<S: Sql> Write<'_, S> {
         if let Some(before) = before {
             changed = self.store.members(stored.seq)? != before;
         }
-        if changed {
-            self.store.touch(stored.seq, self.request.now_ms)?;
-        }
-        Ok(())
+        Ok(changed)
     }
 
     /// Makes these the members; returns whether anything changed.

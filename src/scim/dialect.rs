@@ -8,6 +8,8 @@
 //! | dotted and URN names in a body (`"name.givenName"`) | understood | `invalidValue` |
 //! | PATCH to a value path that matches nothing | the value it describes is added | `noTarget` |
 //! | PATCH that removes what is not there | nothing happens | `noTarget` |
+//! | PATCH that removes the `value` of a manager or an e-mail | what described it goes too | stays |
+//! | text that is not base64 in a binary attribute | kept | `invalidValue` |
 //! | a filter's unquoted value, `emails[…].value eq "x"` | understood | `invalidFilter` |
 
 use crate::parser::Options;

@@ -1,6 +1,9 @@
 //! RFC 7643 and RFC 7644 without a host: schemas, filters, PATCH, projection, errors, endpoints.
 
+mod change;
 mod compare;
+mod constraint;
+mod convert;
 pub mod definitions;
 pub mod dialect;
 pub mod discovery;

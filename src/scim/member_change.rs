@@ -1,11 +1,11 @@
 //! PATCH of a group's members without a look at the others: for groups too large to be read for each
-//! change.
+//! change, even where the client renames the group in the same request, as Okta does with every change.
 
 use crate::endpoint::Kind;
 use crate::filter::{Filter, Literal, Operator};
 use crate::patch::{Operation, Patch, Verb};
-use crate::path::AttributePath;
-use crate::validate::Reader;
+use crate::path::{AttributePath, Path};
+use crate::validate::{Place, Reader};
 use serde_json::{Map, Value};
 
 /// A change of a group's members that needs no look at the others.
@@ -19,92 +19,121 @@ pub enum MemberChange {
     Clear,
 }
 
+/// A PATCH of a group in two parts that do not depend on each other.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MemberPlan {
+    /// What it does to the members, in order.
+    pub changes: Vec<MemberChange>,
+    /// What it does to all else; to be applied to the group without its members.
+    pub rest: Patch,
+}
+
 impl Patch {
-    /// The changes, where all of them are of a group's members and need no look at the others: for groups
-    /// too large to be read for each change.
-    pub fn member_changes(&self, reader: &Reader<'_>) -> Option<Vec<MemberChange>> {
+    /// The plan, where what is done to the members needs no look at the others.
+    pub fn member_plan(&self, reader: &Reader<'_>) -> Option<MemberPlan> {
         if reader.kind != Kind::Group {
             return None;
         }
         let mut changes = Vec::new();
+        let mut operations = Vec::new();
         for operation in &self.operations {
-            changes.extend(member_change(reader, operation)?);
+            let rest = match &operation.path {
+                Some(path) => split_path(reader, operation, path, &mut changes)?,
+                None => split_object(reader, operation, &mut changes)?,
+            };
+            operations.extend(rest);
         }
-        Some(changes)
+        Some(MemberPlan { changes, rest: Patch { operations } })
     }
 }
 
-/// One operation as changes of members, where it is no more than that.
-fn member_change(reader: &Reader<'_>, operation: &Operation) -> Option<Vec<MemberChange>> {
-    let members = reader.schemas.core_attribute(Kind::Group, "members")?;
-    let converted = |value: &Value| -> Option<Vec<Map<String, Value>>> {
-        match reader.convert(members, value, "members").ok()? {
-            None => Some(Vec::new()),
-            Some(Value::Array(values)) => values
-                .into_iter()
-                .map(|value| match value {
-                    Value::Object(member) if member.get("value").is_some_and(Value::is_string) => {
-                        Some(member)
-                    }
-                    _ => None,
-                })
-                .collect(),
-            Some(_) => None,
-        }
-    };
-    let ids = |members: Vec<Map<String, Value>>| -> Vec<String> {
-        members
-            .iter()
-            .filter_map(|member| member.get("value").and_then(Value::as_str))
-            .map(str::to_owned)
-            .collect()
-    };
-    let path = match &operation.path {
-        Some(path) => path,
-        None => {
-            let object = operation.value.as_object()?;
-            let mut named = object.iter().filter(|(name, _)| {
-                !["schemas", "id"].iter().any(|ignored| name.eq_ignore_ascii_case(ignored))
-            });
-            let (name, value) = named.next()?;
-            if named.next().is_some() || !name.eq_ignore_ascii_case("members") {
-                return None;
-            }
-            return list_change(operation.verb, value, converted, ids);
-        }
-    };
-    let plain = path.attribute.sub.is_none()
-        && path.attribute.name.eq_ignore_ascii_case("members")
-        && path
-            .attribute
-            .urn
-            .as_deref()
-            .is_none_or(|urn| urn.eq_ignore_ascii_case(&reader.schemas.core(Kind::Group).id));
+/// An operation with a path: a change of members, or itself.
+fn split_path(
+    reader: &Reader<'_>,
+    operation: &Operation,
+    path: &Path,
+    changes: &mut Vec<MemberChange>,
+) -> Option<Option<Operation>> {
+    let place = reader.place(&path.attribute);
+    if !place.is_some_and(|place| is_members(&place)) {
+        return Some(Some(operation.clone()));
+    }
+    if path.attribute.sub.is_some() {
+        return None;
+    }
     match &path.filter {
-        _ if !plain => None,
-        None => list_change(operation.verb, &operation.value, converted, ids),
-        Some(Filter::Compare(by, Operator::Eq, Literal::String(id)))
-            if operation.verb == Verb::Remove
-                && reader.dialect.is_tolerant()
-                && *by == AttributePath::name("value") =>
-        {
-            Some(vec![MemberChange::Remove(vec![id.clone()])])
+        None => changes.extend(list_changes(reader, operation.verb, &operation.value)?),
+        Some(filter) if operation.verb == Verb::Remove && reader.dialect.is_tolerant() => {
+            changes.push(MemberChange::Remove(named_ids(filter)?));
         }
-        Some(_) => None,
+        Some(_) => return None,
+    }
+    Some(None)
+}
+
+/// An operation without a path: what it does to `members`, and itself without that.
+fn split_object(
+    reader: &Reader<'_>,
+    operation: &Operation,
+    changes: &mut Vec<MemberChange>,
+) -> Option<Option<Operation>> {
+    let mut rest = Map::new();
+    for (name, value) in operation.value.as_object()? {
+        match reader.find(name) {
+            Some(place) if is_members(&place) => {
+                if place.sub.is_some() {
+                    return None;
+                }
+                changes.extend(list_changes(reader, operation.verb, value)?);
+            }
+            // A path with a filter, maybe one of members.
+            None if name.contains('[') => return None,
+            _ => {
+                rest.insert(name.clone(), value.clone());
+            }
+        }
+    }
+    let rest = Operation { value: Value::Object(rest), ..operation.clone() };
+    Some(rest.value.as_object().is_some_and(|rest| !rest.is_empty()).then_some(rest))
+}
+
+fn is_members(place: &Place<'_>) -> bool {
+    place.extension.is_none() && place.attribute.name == "members"
+}
+
+/// The ids that a filter names, where it does nothing else: `value eq "a" or value eq "b"`.
+fn named_ids(filter: &Filter) -> Option<Vec<String>> {
+    let id = |filter: &Filter| match filter {
+        Filter::Compare(by, Operator::Eq, Literal::String(id)) if *by == AttributePath::name("value") => {
+            Some(id.clone())
+        }
+        _ => None,
+    };
+    match filter {
+        Filter::Or(filters) => filters.iter().map(id).collect(),
+        one => Some(vec![id(one)?]),
     }
 }
 
-fn list_change(
-    verb: Verb,
-    value: &Value,
-    converted: impl Fn(&Value) -> Option<Vec<Map<String, Value>>>,
-    ids: impl Fn(Vec<Map<String, Value>>) -> Vec<String>,
-) -> Option<Vec<MemberChange>> {
-    match verb {
-        Verb::Add => Some(vec![MemberChange::Add(converted(value)?)]),
-        Verb::Replace => Some(vec![MemberChange::Clear, MemberChange::Add(converted(value)?)]),
-        Verb::Remove if value.as_array().is_some_and(Vec::is_empty) => Some(Vec::new()),
-        Verb::Remove if value.is_null() => Some(vec![MemberChange::Clear]),
-        Verb::Remove => Some(vec![MemberChange::Remove(ids(converted(value)?))]),
-    }
+fn list_changes(reader: &Reader<'_>, verb: Verb, value: &Value) -> Option<Vec<MemberChange>> {
+    let attribute = reader.schemas.core_attribute(Kind::Group, "members")?;
+    let members = match reader.convert(attribute, value, "members").ok()? {
+        Some(Value::Array(values)) => values
+            .into_iter()
+            .map(|value| match value {
+                Value::Object(member) if member.get("value").is_some_and(Value::is_string) => Some(member),
+                _ => None,
+            })
+            .collect::<Option<Vec<_>>>()?,
+        _ => Vec::new(),
+    };
+    Some(match verb {
+        Verb::Add => vec![MemberChange::Add(members)],
+        Verb::Replace => vec![MemberChange::Clear, MemberChange::Add(members)],
+        Verb::Remove if value.is_null() => vec![MemberChange::Clear],
+        Verb::Remove => {
+            let id = |member: &Map<String, Value>| member.get("value")?.as_str().map(str::to_owned);
+            vec![MemberChange::Remove(members.iter().filter_map(id).collect())]
+        }
+    })
 }

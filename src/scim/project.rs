@@ -27,7 +27,7 @@ enum Choice {
     Without(Vec<Target>),
 }
 
-/// An attribute in a request, with canonical names; a whole extension has no name.
+/// An attribute in a request, with canonical names; a whole schema has no name, the core has no extension.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Target {
     extension: Option<String>,
@@ -66,7 +66,9 @@ impl Projection {
     /// Whether answers may have a top-level attribute of the core schema, so that one that has to be
     /// made up can be left out.
     pub fn wants(&self, name: &str) -> bool {
-        let names = |target: &Target| target.extension.is_none() && target.name.as_deref() == Some(name);
+        let names = |target: &Target| {
+            target.extension.is_none() && target.name.as_deref().is_none_or(|own| own == name)
+        };
         match &self.chosen {
             Choice::Default => true,
             Choice::Only(targets) => targets.iter().any(names),
@@ -113,60 +115,82 @@ impl Projection {
     }
 
     fn value(&self, value: Value, extension: Option<&str>, attribute: &Attribute) -> Option<Value> {
-        let about = |target: &&Target| {
-            target.extension.as_deref() == extension
-                && target.name.as_deref().is_none_or(|name| name == attribute.name)
-        };
-        match attribute.returned {
-            Returned::Never => return None,
-            Returned::Always => return Some(value),
-            Returned::Default | Returned::Request => {}
+        if attribute.returned == Returned::Never {
+            return None;
         }
+        let about = |targets: &[Target]| -> Asked {
+            let mut asked = Asked::default();
+            let own = |target: &&Target| {
+                target.extension.as_deref() == extension
+                    && target.name.as_deref().is_none_or(|name| name == attribute.name)
+            };
+            for target in targets.iter().filter(own) {
+                match &target.sub {
+                    None => asked.whole = true,
+                    Some(sub) => asked.subs.push(sub.clone()),
+                }
+            }
+            asked
+        };
+        let always = attribute.returned == Returned::Always;
+        let by_default = always || attribute.returned == Returned::Default;
         match &self.chosen {
-            Choice::Default => (attribute.returned == Returned::Default).then_some(value),
+            Choice::Default if !by_default => None,
+            Choice::Default => keep_subs(value, attribute, |sub| sub.returned != Returned::Request),
             Choice::Only(targets) => {
-                let named: Vec<&Target> = targets.iter().filter(about).collect();
-                if named.is_empty() {
+                let asked = about(targets);
+                if !asked.whole && asked.subs.is_empty() && !always {
                     return None;
                 }
-                if named.iter().any(|target| target.sub.is_none()) {
-                    return Some(value);
-                }
-                let subs: Vec<&str> = named.iter().filter_map(|target| target.sub.as_deref()).collect();
-                keep_subs(value, &|name| {
-                    let always = attribute.sub(name).is_some_and(|sub| sub.returned == Returned::Always);
-                    always || subs.contains(&name)
+                let whole = asked.whole || always;
+                keep_subs(value, attribute, |sub| {
+                    sub.returned == Returned::Always
+                        || asked.subs.contains(&sub.name)
+                        || (whole && sub.returned == Returned::Default)
                 })
             }
             Choice::Without(targets) => {
-                if attribute.returned == Returned::Request {
+                let asked = about(targets);
+                if !by_default || (asked.whole && !always) {
                     return None;
                 }
-                let named: Vec<&Target> = targets.iter().filter(about).collect();
-                if named.iter().any(|target| target.sub.is_none()) {
-                    return None;
-                }
-                if named.is_empty() {
-                    return Some(value);
-                }
-                let subs: Vec<&str> = named.iter().filter_map(|target| target.sub.as_deref()).collect();
-                keep_subs(value, &|name| !subs.contains(&name))
+                keep_subs(value, attribute, |sub| {
+                    sub.returned == Returned::Always
+                        || (sub.returned == Returned::Default && !asked.subs.contains(&sub.name))
+                })
             }
         }
     }
 }
 
-fn keep_subs(value: Value, keep: &dyn Fn(&str) -> bool) -> Option<Value> {
-    match value {
+/// What a request says of one attribute.
+#[derive(Default)]
+struct Asked {
+    whole: bool,
+    subs: Vec<String>,
+}
+
+/// A value with those of its parts that are kept, and none that is never returned; nothing where none is
+/// left.
+fn keep_subs(value: Value, attribute: &Attribute, keep: impl Fn(&Attribute) -> bool) -> Option<Value> {
+    let gone = |sub: &Attribute| sub.returned == Returned::Never || !keep(sub);
+    if !attribute.sub_attributes.iter().any(gone) {
+        return Some(value);
+    }
+    let part = |value: Value| match value {
         Value::Object(members) => {
-            let part: Map<String, Value> = members.into_iter().filter(|(name, _)| keep(name)).collect();
+            let kept = |name: &str| attribute.sub(name).is_some_and(|sub| !gone(sub));
+            let part: Map<String, Value> = members.into_iter().filter(|(name, _)| kept(name)).collect();
             (!part.is_empty()).then_some(Value::Object(part))
         }
+        plain => Some(plain),
+    };
+    match value {
         Value::Array(items) => {
-            let parts: Vec<Value> = items.into_iter().filter_map(|item| keep_subs(item, keep)).collect();
+            let parts: Vec<Value> = items.into_iter().filter_map(part).collect();
             (!parts.is_empty()).then_some(Value::Array(parts))
         }
-        plain => Some(plain),
+        one => part(one),
     }
 }
 
@@ -200,6 +224,9 @@ fn targets<'a>(
 fn target(name: &str, schemas: &Schemas, kind: Kind) -> Option<Target> {
     if let Some(extension) = schemas.extension(kind, name) {
         return Some(Target { extension: Some(extension.id.clone()), name: None, sub: None });
+    }
+    if name.eq_ignore_ascii_case(&schemas.core(kind).id) {
+        return Some(Target { extension: None, name: None, sub: None });
     }
     let path: AttributePath = name.parse().ok()?;
     let (extension, attribute) = schemas.find(kind, path.urn.as_deref(), &path.name)?;

@@ -286,6 +286,8 @@ pub struct Schemas {
     group: Schema,
     common: Vec<Attribute>,
     extensions: Vec<Extension>,
+    /// The kinds that some extension has attributes for which are not part of every answer.
+    selective: Vec<Kind>,
 }
 
 impl Schemas {
@@ -298,12 +300,29 @@ impl Schemas {
             all.retain(|other| !other.schema.id.eq_ignore_ascii_case(&extension.schema.id));
             all.push(extension);
         }
+        let shown =
+            |attribute: &Attribute| matches!(attribute.returned, Returned::Default | Returned::Always);
+        let selective = all
+            .iter()
+            .filter(|extension| {
+                let mut attributes = extension.schema.attributes.iter();
+                attributes.any(|one| !shown(one) || !one.sub_attributes.iter().all(shown))
+            })
+            .map(|extension| extension.kind)
+            .collect();
         Self {
             user: crate::definitions::user(),
             group: crate::definitions::group(),
             common: crate::definitions::common(),
             extensions: all,
+            selective,
         }
+    }
+
+    /// Whether everything that is stored of a resource type is returned by default, so that a stored
+    /// text can be sent as it is.
+    pub fn shows_all(&self, kind: Kind) -> bool {
+        !self.selective.contains(&kind)
     }
 
     /// The core schema of a resource type.

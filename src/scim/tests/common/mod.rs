@@ -1,6 +1,13 @@
 //! A random number generator whose seed a failing test prints, and random filters.
 #![allow(dead_code, clippy::arithmetic_side_effects, clippy::indexing_slicing)]
 
+use scim_edge_scim::definitions::{GROUP, USER};
+use scim_edge_scim::dialect::Dialect;
+use scim_edge_scim::endpoint::Kind;
+use scim_edge_scim::error::Error;
+use scim_edge_scim::schema::{Extension, Schema, Schemas};
+use serde_json::{Map, Value, json};
+
 use scim_edge_scim::filter::{Filter, Literal, Operator};
 use scim_edge_scim::path::AttributePath;
 
@@ -143,4 +150,57 @@ pub(crate) fn mutate(random: &mut Random, text: &str, other: &str, words: &[&str
         characters.truncate(9000);
     }
     characters.into_iter().collect()
+}
+
+/// The schemas of the tables: the RFC's, and an account's own extension with every kind of attribute.
+pub(crate) fn schemas() -> Schemas {
+    let json: Value = serde_json::from_str(include_str!("../../../../tests/cases/extension.json")).unwrap();
+    let schema = Schema::parse(json.as_object().unwrap()).unwrap();
+    Schemas::new([Extension { kind: Kind::User, schema }])
+}
+
+/// A resource as stored: with its schemas; members may be written as their ids.
+pub(crate) fn stored(kind: Kind, written: &Value) -> Map<String, Value> {
+    let written = written.as_object().unwrap();
+    let mut urns = vec![json!(if kind == Kind::User { USER } else { GROUP })];
+    for extension in schemas().extensions(kind) {
+        if written.contains_key(&extension.id) {
+            urns.push(json!(extension.id));
+        }
+    }
+    let mut resource = Map::from_iter([("schemas".to_owned(), Value::Array(urns))]);
+    for (name, value) in written {
+        let value = match (name.as_str(), value) {
+            ("members", Value::Array(members)) => members
+                .iter()
+                .map(|member| if member.is_string() { json!({ "value": member }) } else { member.clone() })
+                .collect(),
+            (_, value) => value.clone(),
+        };
+        resource.insert(name.clone(), value);
+    }
+    resource
+}
+
+/// The dialect that a case is of.
+pub(crate) fn dialect(case: &Value) -> Dialect {
+    if case["strict"] == true { Dialect::Strict } else { Dialect::Tolerant }
+}
+
+/// The kind that a case is of.
+pub(crate) fn kind(case: &Value) -> Kind {
+    if case.get("group").is_some() || case["kind"] == "Group" { Kind::Group } else { Kind::User }
+}
+
+/// What a case says comes out: a resource as stored, or the `scimType` of an error.
+pub(crate) fn expected(case: &Value) -> Result<Map<String, Value>, String> {
+    match case["error"].as_str() {
+        Some(error) => Err(error.to_owned()),
+        None => Ok(stored(kind(case), &case[if kind(case) == Kind::Group { "group" } else { "user" }])),
+    }
+}
+
+/// The keyword of an error.
+pub(crate) fn keyword(error: Error) -> String {
+    error.scim_type.map(|scim_type| scim_type.as_str().to_owned()).unwrap_or_default()
 }

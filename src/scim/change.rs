@@ -1,0 +1,393 @@
+//! What one PATCH operation does to one attribute (RFC 7644 §3.5.2.1 to §3.5.2.3): to all of it, to the
+//! values that a filter selects, or to a part of them.
+
+use crate::convert::{keep_one_primary, primaries, remove_duplicates};
+use crate::error::{Error, ScimType};
+use crate::evaluate::ElementMatcher;
+use crate::filter::Filter;
+use crate::fold::fold;
+use crate::patch::Verb;
+use crate::schema::{Attribute, Mutability, Type};
+use crate::validate::{Place, Reader, invalid, is_unassigned};
+use serde_json::{Map, Value};
+use std::collections::{HashMap, HashSet};
+
+/// One operation on one attribute.
+#[derive(Clone, Copy)]
+pub(crate) struct Change<'a> {
+    pub(crate) reader: &'a Reader<'a>,
+    pub(crate) verb: Verb,
+    pub(crate) place: Place<'a>,
+    pub(crate) value: &'a Value,
+}
+
+impl Change<'_> {
+    /// To all values. `parent` is the object that has the attribute.
+    pub(crate) fn apply(self, parent: &mut Map<String, Value>) -> Result<(), Error> {
+        let attribute = self.place.attribute;
+        let name = &attribute.name;
+        match (self.place.sub, attribute.multi_valued) {
+            (None, false) if self.verb == Verb::Remove => remove(attribute, parent),
+            (None, false) => self.set(parent),
+            (None, true) => self.change_list(parent),
+            (Some(sub), false) => {
+                let mut parts = match parent.get(name) {
+                    Some(Value::Object(parts)) => parts.clone(),
+                    _ => Map::new(),
+                };
+                self.set_part(sub, &mut parts)?;
+                if parts.is_empty() {
+                    parent.shift_remove(name);
+                } else {
+                    parent.insert(name.clone(), Value::Object(parts));
+                }
+                Ok(())
+            }
+            (Some(_), true) => {
+                let mut values = take_list(parent, name);
+                if values.is_empty() && self.verb != Verb::Remove {
+                    if !self.reader.dialect.is_tolerant() {
+                        return Err(no_target(name));
+                    }
+                    values.push(Value::Object(Map::new()));
+                }
+                let all: Vec<usize> = (0..values.len()).collect();
+                self.change_values(&all, &mut values)?;
+                put_list(parent, attribute, values)
+            }
+        }
+    }
+
+    /// To the values that a filter selects.
+    pub(crate) fn apply_selected(
+        self,
+        filter: &Filter,
+        parent: &mut Map<String, Value>,
+    ) -> Result<(), Error> {
+        let attribute = self.place.attribute;
+        let name = &attribute.name;
+        if !attribute.multi_valued {
+            let sentence = format!("{name} has one value: a filter selects among several");
+            return Err(Error::new(ScimType::InvalidPath, sentence));
+        }
+        let matcher = ElementMatcher::compile(filter, attribute)?;
+        let mut values = take_list(parent, name);
+        let selected: Vec<usize> = values
+            .iter()
+            .enumerate()
+            .filter(|(_, value)| matcher.matches(value))
+            .map(|(index, _)| index)
+            .collect();
+        if selected.is_empty() {
+            let tolerant = self.reader.dialect.is_tolerant();
+            match (self.verb, matcher.template()) {
+                (Verb::Remove, _) if tolerant => {}
+                (Verb::Add | Verb::Replace, Some(template)) if tolerant && self.describes(template) => {
+                    // What is described is part of what is made, even where the value is a whole one.
+                    let last = [values.len()];
+                    values.push(Value::Object(template.clone()));
+                    Change { verb: Verb::Add, ..self }.change_values(&last, &mut values)?;
+                }
+                _ => return Err(no_target(name)),
+            }
+        } else {
+            let whole = self.described(matcher.template());
+            Change { value: whole.as_ref().unwrap_or(self.value), ..self }
+                .change_values(&selected, &mut values)?;
+        }
+        put_list(parent, attribute, values)
+    }
+
+    /// A whole value that leaves out what the path says of it has it all the same, so that a request that
+    /// made a value makes the same one when it is sent again.
+    fn described(&self, template: Option<&Map<String, Value>>) -> Option<Value> {
+        let whole =
+            self.verb == Verb::Replace && self.place.sub.is_none() && self.reader.dialect.is_tolerant();
+        let (true, Some(template), Value::Object(sent)) = (whole, template, self.value) else { return None };
+        let mut whole = sent.clone();
+        for (name, value) in template {
+            if !sent.keys().any(|sent| sent.eq_ignore_ascii_case(name)) {
+                whole.insert(name.clone(), value.clone());
+            }
+        }
+        Some(Value::Object(whole))
+    }
+
+    /// Whether a filter that selects nothing tells what to make. `members[value eq "x"].display` names a
+    /// member: to say something about one who is not a member must not make him one.
+    fn describes(&self, template: &Map<String, Value>) -> bool {
+        let names = |name: &String| {
+            self.place.attribute.sub(name).is_some_and(|sub| sub.mutability == Mutability::Immutable)
+        };
+        (self.verb == Verb::Add && self.place.sub.is_none()) || !template.keys().any(names)
+    }
+
+    /// A single value: parts that are not named stay, those that are named without a value go.
+    fn set(self, parent: &mut Map<String, Value>) -> Result<(), Error> {
+        let Self { reader, verb, value, .. } = self;
+        let attribute = self.place.attribute;
+        let name = &attribute.name;
+        let new = reader.convert(attribute, value, name)?;
+        let complex = attribute.kind == Type::Complex;
+        // "" and {"value": ""} are how a manager is taken away; `add` of nothing else adds nothing.
+        let emptied =
+            complex && (value.as_str() == Some("") || value.get("value").and_then(Value::as_str) == Some(""));
+        if emptied || new.is_none() && is_unassigned(value) && verb == Verb::Replace {
+            return remove(attribute, parent);
+        }
+        match (parent.get_mut(name), new) {
+            (Some(Value::Object(old)), new) if complex => {
+                let sent = value.as_object().into_iter().flatten();
+                for (sub, _) in sent.filter(|(_, value)| verb == Verb::Replace && is_unassigned(value)) {
+                    if let Some(sub) = attribute.sub(sub) {
+                        old.shift_remove(&sub.name);
+                        if sub.name == "value" && reader.dialect.is_tolerant() {
+                            old.clear();
+                        }
+                    }
+                }
+                match new {
+                    // A new `value` is another thing: what described the old one, its $ref and names, goes.
+                    Some(Value::Object(new))
+                        if new.contains_key("value") && new.get("value") != old.get("value") =>
+                    {
+                        *old = new;
+                    }
+                    Some(Value::Object(new)) => old.extend(new),
+                    _ => {}
+                }
+                if old.is_empty() {
+                    parent.shift_remove(name);
+                }
+            }
+            (_, Some(new)) => {
+                parent.insert(name.clone(), new);
+            }
+            (_, None) => {}
+        }
+        Ok(())
+    }
+
+    /// All values of a list.
+    fn change_list(self, parent: &mut Map<String, Value>) -> Result<(), Error> {
+        let Self { verb, value, .. } = self;
+        let attribute = self.place.attribute;
+        let sent = match self.reader.convert(attribute, value, &attribute.name)? {
+            Some(Value::Array(values)) => values,
+            _ => Vec::new(),
+        };
+        let mut values = take_list(parent, &attribute.name);
+        match verb {
+            Verb::Replace => values = sent,
+            Verb::Add => {
+                let before = primaries(&values);
+                add_values(&mut values, sent);
+                keep_one_primary(&mut values, &before);
+            }
+            // Entra ID lists the members to remove in the value; without one, all go.
+            Verb::Remove if value.is_null() => {
+                refuse_if_required(attribute)?;
+                values.clear();
+            }
+            Verb::Remove => remove_values(attribute, &mut values, &sent),
+        }
+        put_list(parent, attribute, values)
+    }
+
+    /// Some values of a list, by position in ascending order, or a part of each.
+    fn change_values(self, selected: &[usize], values: &mut Vec<Value>) -> Result<(), Error> {
+        let attribute = self.place.attribute;
+        let before = primaries(values);
+        match self.place.sub {
+            None if self.verb == Verb::Remove => {
+                let mut index = 0_usize;
+                values.retain(|_| {
+                    let kept = selected.binary_search(&index).is_err();
+                    index = index.saturating_add(1);
+                    kept
+                });
+                return Ok(());
+            }
+            None => {
+                let name = &attribute.name;
+                let new = self.reader.convert_one(attribute, self.value, name)?;
+                let new = new.ok_or_else(|| invalid(format!("{name} needs a value")))?;
+                for index in selected {
+                    match (self.verb, values.get_mut(*index), &new) {
+                        (Verb::Add, Some(Value::Object(old)), Value::Object(new)) => {
+                            old.extend(new.iter().map(|(name, value)| (name.clone(), value.clone())));
+                        }
+                        (_, Some(old), new) => *old = new.clone(),
+                        (_, None, _) => {}
+                    }
+                }
+                remove_duplicates(values);
+            }
+            Some(sub) => {
+                for index in selected {
+                    match values.get_mut(*index) {
+                        Some(Value::Object(parts)) => self.set_part(sub, parts)?,
+                        _ => return Err(no_target(&sub.name)),
+                    }
+                }
+            }
+        }
+        keep_one_primary(values, &before);
+        Ok(())
+    }
+
+    /// A part of one value.
+    fn set_part(self, sub: &Attribute, parts: &mut Map<String, Value>) -> Result<(), Error> {
+        let attribute = self.place.attribute;
+        let path = format!("{}.{}", attribute.name, sub.name);
+        let new = match self.verb {
+            Verb::Remove => None,
+            Verb::Add | Verb::Replace => self.reader.convert(sub, self.value, &path)?,
+        };
+        if self.verb == Verb::Add && new.is_none() {
+            return Ok(());
+        }
+        let old = parts.get(&sub.name);
+        if sub.mutability == Mutability::Immutable && old.is_some() && old != new.as_ref() {
+            let sentence = format!("{path} cannot be changed once it is set");
+            return Err(Error::new(ScimType::Mutability, sentence));
+        }
+        let is_value = sub.name == "value";
+        match new {
+            // A manager whose id is "" is none.
+            Some(Value::String(text)) if text.is_empty() && is_value && !attribute.multi_valued => {
+                parts.clear();
+            }
+            Some(new) => {
+                parts.insert(sub.name.clone(), new);
+            }
+            None => {
+                if old.is_some() {
+                    refuse_if_required(sub)?;
+                }
+                parts.shift_remove(&sub.name);
+                if is_value && self.reader.dialect.is_tolerant() && says_nothing(attribute, parts) {
+                    parts.clear();
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What identifies a value of a list: its `value`, or all of it; and its `type`.
+fn identity(value: &Value) -> (&Value, Option<&Value>) {
+    (value.get("value").unwrap_or(value), value.get("type"))
+}
+
+/// Whether what is left of a value without its `value` says anything: a type or a preference of nothing
+/// does not, nor does a URL or a name of a single thing that is no longer meant.
+fn says_nothing(attribute: &Attribute, parts: &Map<String, Value>) -> bool {
+    !attribute.multi_valued || parts.keys().all(|name| ["type", "primary"].contains(&name.as_str()))
+}
+
+/// Adds values that are not there. One with the `value` and `type` of another is that other, and may say
+/// more about it; so is one that has no `type`.
+fn add_values(values: &mut Vec<Value>, sent: Vec<Value>) {
+    let named: HashSet<Value> = sent.iter().map(|value| identity(value).0.clone()).collect();
+    let mut known = Known::default();
+    for (index, value) in values.iter().enumerate().filter(|(_, value)| named.contains(identity(value).0)) {
+        known.note(value, index);
+    }
+    for value in sent {
+        match (known.find(&value).and_then(|index| values.get_mut(index)), value) {
+            (Some(Value::Object(old)), Value::Object(new)) => old.extend(new),
+            (Some(_), _) => {}
+            (None, value) => {
+                known.note(&value, values.len());
+                values.push(value);
+            }
+        }
+    }
+}
+
+/// Where values stand in a list.
+#[derive(Default)]
+struct Known {
+    firsts: HashMap<Value, usize>,
+    typed: HashMap<(Value, Value), usize>,
+}
+
+impl Known {
+    fn note(&mut self, value: &Value, index: usize) {
+        let (key, kind) = identity(value);
+        self.firsts.entry(key.clone()).or_insert(index);
+        if let Some(kind) = kind {
+            self.typed.entry((key.clone(), kind.clone())).or_insert(index);
+        }
+    }
+
+    fn find(&self, value: &Value) -> Option<usize> {
+        match identity(value) {
+            (key, None) => self.firsts.get(key).copied(),
+            (key, Some(kind)) => self.typed.get(&(key.clone(), kind.clone())).copied(),
+        }
+    }
+}
+
+/// Takes values away: those with the `value` of one that is named, and its `type` where both have one.
+fn remove_values(attribute: &Attribute, values: &mut Vec<Value>, gone: &[Value]) {
+    let case_exact = attribute.sub("value").unwrap_or(attribute).case_exact;
+    let folded = |value: &Value| match value {
+        Value::String(text) if !case_exact => Value::String(fold(text)),
+        other => other.clone(),
+    };
+    let mut types: HashMap<Value, HashSet<Option<Value>>> = HashMap::new();
+    for value in gone {
+        let (key, kind) = identity(value);
+        types.entry(folded(key)).or_default().insert(kind.map(folded));
+    }
+    values.retain(|value| {
+        let (key, kind) = identity(value);
+        let Some(types) = types.get(&folded(key)) else { return true };
+        !(kind.is_none() || types.contains(&None) || types.contains(&kind.map(folded)))
+    });
+}
+
+/// Takes a list out of its place, which an error gives up with the whole resource.
+fn take_list(parent: &mut Map<String, Value>, name: &str) -> Vec<Value> {
+    match parent.get_mut(name).map(Value::take) {
+        Some(Value::Array(values)) => values,
+        _ => Vec::new(),
+    }
+}
+
+/// Puts a list back into its place.
+fn put_list(
+    parent: &mut Map<String, Value>,
+    attribute: &Attribute,
+    mut values: Vec<Value>,
+) -> Result<(), Error> {
+    values.retain(|value| !value.as_object().is_some_and(Map::is_empty));
+    if values.is_empty() {
+        remove(attribute, parent)
+    } else {
+        parent.insert(attribute.name.clone(), Value::Array(values));
+        Ok(())
+    }
+}
+
+fn remove(attribute: &Attribute, parent: &mut Map<String, Value>) -> Result<(), Error> {
+    if parent.contains_key(&attribute.name) {
+        refuse_if_required(attribute)?;
+    }
+    parent.shift_remove(&attribute.name);
+    Ok(())
+}
+
+fn refuse_if_required(attribute: &Attribute) -> Result<(), Error> {
+    if attribute.required {
+        let sentence = format!("{} is required and cannot be removed", attribute.name);
+        return Err(Error::new(ScimType::Mutability, sentence));
+    }
+    Ok(())
+}
+
+fn no_target(name: &str) -> Error {
+    Error::new(ScimType::NoTarget, format!("the path selects no value of {name}"))
+}
