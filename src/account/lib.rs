@@ -12,6 +12,7 @@ pub mod secret;
 mod service_accounts_api;
 pub mod setting;
 mod settings_api;
+pub mod supplement;
 
 use api::{Failure, Outcome, Request};
 use document::Document;

@@ -2,6 +2,7 @@
 
 use crate::document::Document;
 use crate::setting as s;
+use crate::supplement::Supplement;
 use scim_edge_policy::algorithm::Algorithm;
 use scim_edge_policy::credentials::{ApiKey, ApiKeyKind};
 use scim_edge_policy::encoding::{decode, encode};
@@ -67,6 +68,15 @@ pub struct DirectorySettings {
     pub forward_when_stale: bool,
     /// Whether SCIM is read strictly.
     pub strict: bool,
+    /// What the gateway adds to an origin that lacks it.
+    #[serde(default = "Supplement::all")]
+    pub supplements: Vec<Supplement>,
+    /// `members` or `groups`, where the origin's reads do not tell them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hidden_attributes: Vec<String>,
+    /// Whether a PATCH is answered without the resource.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub patch_without_body: bool,
 }
 
 /// Who holds an API key.
@@ -85,6 +95,10 @@ impl Published {
             s::definition(identifier).and_then(|definition| document.effective(definition)).map(str::to_owned)
         };
         let number = |identifier: &str| value(identifier).and_then(|text| text.parse::<u32>().ok());
+        let items = |identifier: &str| {
+            let text = value(identifier).unwrap_or_default();
+            s::list(&text).map(str::to_owned).collect::<Vec<_>>()
+        };
         let service_accounts = document
             .service_accounts
             .keys()
@@ -117,6 +131,12 @@ impl Published {
                 max_staleness_seconds: number(s::MAX_STALENESS).unwrap_or(900),
                 forward_when_stale: value(s::WHEN_STALE).as_deref() == Some("forward"),
                 strict: value(s::DIALECT).as_deref() == Some("strict"),
+                supplements: items(s::SUPPLEMENTS)
+                    .iter()
+                    .filter_map(|name| Supplement::from_name(name))
+                    .collect(),
+                hidden_attributes: items(s::HIDDEN_ATTRIBUTES),
+                patch_without_body: value(s::PATCH_ANSWER).as_deref() == Some("empty"),
             },
         }
     }

@@ -1,6 +1,7 @@
 //! The settings: what there is to set, and which values are sound.
 
 use crate::document::Document;
+use crate::supplement::Supplement;
 use scim_edge_policy::algorithm::Algorithm;
 use scim_edge_policy::rule::MAX_SKEW_SECONDS;
 use scim_edge_policy::url;
@@ -37,6 +38,12 @@ pub const ORIGIN_AUTHORIZATION: &str = "scim_origin_authorization";
 pub const MAX_STALENESS: &str = "scim_replica_max_staleness_seconds";
 /// What happens past that.
 pub const WHEN_STALE: &str = "scim_replica_when_stale";
+/// What the gateway adds to an origin that lacks it; comma-separated, or `none`.
+pub const SUPPLEMENTS: &str = "scim_origin_supplements";
+/// What the origin's reads do not tell; comma-separated.
+pub const HIDDEN_ATTRIBUTES: &str = "scim_origin_hidden_attributes";
+/// What a PATCH is answered with.
+pub const PATCH_ANSWER: &str = "scim_patch_answer";
 /// How strictly SCIM is read.
 pub const DIALECT: &str = "scim_dialect";
 
@@ -90,7 +97,7 @@ pub fn definition(identifier: &str) -> Option<&'static Definition> {
 }
 
 /// Every setting.
-pub static DEFINITIONS: [Definition; 14] = [
+pub static DEFINITIONS: [Definition; 17] = [
     define(JWKS_URL, "SCIM JWT token jwks keys public URL", JWT_GROUP, None, is_url),
     define(KEY_FIELD, "SCIM JWT token Key field", JWT_GROUP, None, is_text),
     define(VALUE_FIELD, "SCIM JWT token value to be matched for Key field", JWT_GROUP, None, is_text),
@@ -131,6 +138,33 @@ pub static DEFINITIONS: [Definition; 14] = [
     Definition {
         allowed: &["serve", "forward"],
         ..define(WHEN_STALE, "What a stale SCIM replica does", EDGE_GROUP, Some("serve"), |_, _, _| Ok(()))
+    },
+    define(
+        SUPPLEMENTS,
+        "What the gateway adds to a SCIM origin that lacks it",
+        EDGE_GROUP,
+        Some("bulk, patch, etag, sort, filter, cursor, projection"),
+        is_supplements,
+    ),
+    define(
+        HIDDEN_ATTRIBUTES,
+        "What reads of the SCIM origin do not tell",
+        EDGE_GROUP,
+        None,
+        |value, _, _| match list(value).find(|name| !["members", "groups"].contains(name)) {
+            Some(other) => Err(format!("{other:?} is neither members nor groups")),
+            None => Ok(()),
+        },
+    ),
+    Definition {
+        allowed: &["resource", "empty"],
+        ..define(
+            PATCH_ANSWER,
+            "What a SCIM PATCH is answered with",
+            EDGE_GROUP,
+            Some("resource"),
+            |_, _, _| Ok(()),
+        )
     },
     Definition {
         allowed: &["tolerant", "strict"],
@@ -193,6 +227,19 @@ fn is_algorithms(value: &str, _: &Document, _: bool) -> Result<(), String> {
     }
     match list(value).find(|name| Algorithm::from_name(name).is_none()) {
         Some(unknown) => Err(format!("{unknown:?} is not among the algorithms {}", known())),
+        None => Ok(()),
+    }
+}
+
+fn is_supplements(value: &str, _: &Document, _: bool) -> Result<(), String> {
+    if value == "none" {
+        return Ok(());
+    }
+    match list(value).find(|name| Supplement::from_name(name).is_none()) {
+        Some(unknown) => {
+            let known = Supplement::ALL.map(Supplement::name).join(", ");
+            Err(format!("{unknown:?} is not among {known}; none turns all of them off"))
+        }
         None => Ok(()),
     }
 }

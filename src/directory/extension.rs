@@ -51,7 +51,7 @@ pub(crate) fn put<S: Sql>(
     if core || urn.eq_ignore_ascii_case(ENTERPRISE_USER) {
         return Err(Error::new(ScimType::Mutability, "RFC 7643's own schemas cannot be changed").into());
     }
-    let own = store.sql.query("SELECT urn FROM extension", &[])?.len();
+    let own = store.sql.query("SELECT urn FROM extension WHERE learned = 0", &[])?.len();
     let known = Kind::ALL.into_iter().any(|kind| schemas.extension(kind, urn).is_some());
     if !known && own >= EXTENSIONS {
         let sentence = format!("an account has at most {EXTENSIONS} schemas of its own");
@@ -59,7 +59,7 @@ pub(crate) fn put<S: Sql>(
     }
     store.sql.query(
         "INSERT INTO extension (urn, kind, definition) VALUES (?1, ?2, ?3)
-            ON CONFLICT (urn) DO UPDATE SET kind = excluded.kind, definition = excluded.definition",
+            ON CONFLICT (urn) DO UPDATE SET kind = excluded.kind, definition = excluded.definition, learned = 0",
         &[
             schema.id.to_ascii_lowercase().as_str().into(),
             number(kind).into(),
@@ -69,10 +69,70 @@ pub(crate) fn put<S: Sql>(
     Ok(Response::json(if known { 200 } else { 201 }, schema_resource(&schema, request.base).to_string()))
 }
 
+/// Makes the origin's extension schemas the account's; those that were registered stay as they are.
+/// What cannot be read as a schema is left out: its attributes are stored and shown all the same.
+pub(crate) fn learn<S: Sql>(
+    store: &Store<S>,
+    resource_types: &Value,
+    schemas: &Value,
+) -> Result<(), SqlError> {
+    let kinds = extended_kinds(resource_types);
+    let learned: Vec<(Kind, Schema)> = listed(schemas)
+        .iter()
+        .filter_map(|one| Schema::parse(one.as_object()?).ok())
+        .filter_map(|schema| {
+            let (kind, _) = kinds.iter().find(|(_, urn)| schema.id.eq_ignore_ascii_case(urn))?;
+            (!schema.id.eq_ignore_ascii_case(ENTERPRISE_USER)).then_some((*kind, schema))
+        })
+        .take(EXTENSIONS)
+        .collect();
+    store.sql.transaction(|| {
+        store.sql.query("DELETE FROM extension WHERE learned = 1", &[])?;
+        for (kind, schema) in &learned {
+            store.sql.query(
+                "INSERT INTO extension (urn, kind, definition, learned) VALUES (?1, ?2, ?3, 1)
+                    ON CONFLICT (urn) DO NOTHING",
+                &[
+                    schema.id.to_ascii_lowercase().as_str().into(),
+                    number(*kind).into(),
+                    schema.to_json().to_string().as_str().into(),
+                ],
+            )?;
+        }
+        Ok(())
+    })
+}
+
+/// Which extension belongs to which resource type (RFC 7643 §6).
+fn extended_kinds(resource_types: &Value) -> Vec<(Kind, String)> {
+    let mut kinds = Vec::new();
+    for one in listed(resource_types) {
+        let name = one.get("name").or_else(|| one.get("id")).and_then(Value::as_str).unwrap_or_default();
+        let Some(kind) = Kind::ALL.into_iter().find(|kind| kind.name().eq_ignore_ascii_case(name)) else {
+            continue;
+        };
+        let extensions = one.get("schemaExtensions").and_then(Value::as_array);
+        for extension in extensions.map(Vec::as_slice).unwrap_or_default() {
+            if let Some(urn) = extension.get("schema").and_then(Value::as_str) {
+                kinds.push((kind, urn.to_owned()));
+            }
+        }
+    }
+    kinds
+}
+
+/// The resources of a list; some servers answer discovery with a bare array.
+fn listed(answer: &Value) -> &[Value] {
+    let resources = answer.get("Resources").unwrap_or(answer).as_array();
+    resources.map(Vec::as_slice).unwrap_or_default()
+}
+
 /// Removes an extension that no resource has attributes of.
 pub(crate) fn delete<S: Sql>(store: &Store<S>, urn: &str) -> Result<Response, Failure> {
     let urn = urn.to_ascii_lowercase();
-    let rows = store.sql.query("SELECT definition FROM extension WHERE urn = ?", &[urn.as_str().into()])?;
+    let rows = store
+        .sql
+        .query("SELECT definition FROM extension WHERE urn = ? AND learned = 0", &[urn.as_str().into()])?;
     let Some(mut row) = rows.into_iter().next() else {
         return Err(Error::not_found(format!("Schema {urn}")).into());
     };

@@ -4,6 +4,7 @@
 //! decided before. [`replica`] keeps the same tables as a copy of an origin's.
 
 pub mod bulk;
+pub mod capabilities;
 mod cursor;
 mod extension;
 mod list;
@@ -35,6 +36,12 @@ pub const BODY_BYTES: usize = 1 << 20;
 
 /// What this server does, as it announces it.
 pub const FEATURES: Features = Features {
+    patch: true,
+    bulk: true,
+    filter: true,
+    sort: true,
+    etag: true,
+    cursor: true,
     bulk_operations: bulk::OPERATIONS,
     bulk_bytes: BODY_BYTES,
     max_results: list::MAX_COUNT,
@@ -96,7 +103,7 @@ impl<S: Sql> Directory<S> {
                 refuse_filter(request)?;
                 Ok(Response::json(
                     200,
-                    discovery::service_provider_config(&FEATURES, request.base).to_string(),
+                    discovery::service_provider_config(&request.features, request.base).to_string(),
                 ))
             }
             ("GET", Endpoint::ResourceTypes(which)) => {
@@ -119,6 +126,12 @@ impl<S: Sql> Directory<S> {
             }
             _ => Err(Error::status(405, "This path does not have that method").into()),
         }
+    }
+
+    /// Takes over the schemas that the origin announces (its answers at `/ResourceTypes` and `/Schemas`).
+    pub fn learn_schemas(&self, resource_types: &Value, schemas: &Value) -> Result<(), SqlError> {
+        extension::learn(&self.store, resource_types, schemas)?;
+        self.reload_schemas()
     }
 
     fn reload_schemas(&self) -> Result<(), SqlError> {

@@ -1,6 +1,7 @@
 //! Requests and answers.
 
 use scim_edge_scim::dialect::Dialect;
+use scim_edge_scim::discovery::Features;
 use scim_edge_scim::endpoint::{Endpoint, Kind};
 use scim_edge_scim::error::Error;
 
@@ -26,6 +27,10 @@ pub struct Request<'a> {
     pub base: &'a str,
     /// How strictly to read.
     pub dialect: Dialect,
+    /// What this deployment announces.
+    pub features: Features,
+    /// Whether a PATCH is answered without the resource (RFC 7644 §3.5.2 leaves the choice).
+    pub patch_without_body: bool,
     /// Milliseconds since the epoch.
     pub now_ms: i64,
     /// Makes fresh identifiers.

@@ -9,11 +9,18 @@
 //! the copy is right again; one that stays means that the resource may have changed.
 
 use crate::Directory;
+use crate::capabilities::Capabilities;
 use crate::render::{OPEN_BASE, opaque, own_version, without_groups};
 use crate::sql::{Bind, Row, Sql, SqlError};
 use crate::store::{Content, Member, number};
+use scim_edge_scim::dialect::Dialect;
 use scim_edge_scim::endpoint::Kind;
+use scim_edge_scim::error::Error;
+use scim_edge_scim::patch::Patch;
+use scim_edge_scim::project::Projection;
+use scim_edge_scim::query::Query;
 use scim_edge_scim::relocate::relocate;
+use scim_edge_scim::validate::Reader;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -32,6 +39,15 @@ pub struct State {
     /// Consecutive failures to read the origin.
     #[serde(default)]
     pub failures: u32,
+    /// What the origin says it can do; none where it does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capabilities: Option<Capabilities>,
+    /// Whether the origin's lists have been seen to show members of groups.
+    #[serde(default)]
+    pub lists_members: bool,
+    /// Whether the origin was given members that its reads do not show.
+    #[serde(default)]
+    pub hides_members: bool,
 }
 
 /// A place in the origin's lists.
@@ -41,13 +57,30 @@ pub struct Position {
     pub kind: String,
     /// The 1-based index of the next resource.
     pub start: i64,
+    /// Where an origin that pages by cursor goes on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<String>,
+}
+
+impl Position {
+    /// The first resource of a kind.
+    pub fn first(kind: Kind) -> Self {
+        Self { kind: kind.name().to_owned(), start: 1, cursor: None }
+    }
 }
 
 impl State {
     /// A copy that is to be begun.
     pub fn new(origin: &str) -> Self {
-        let filling = Some(Position { kind: Kind::User.name().to_owned(), start: 1 });
-        Self { origin: origin.to_owned(), filling, synced_at: None, failures: 0 }
+        Self {
+            origin: origin.to_owned(),
+            filling: Some(Position::first(Kind::User)),
+            synced_at: None,
+            failures: 0,
+            capabilities: None,
+            lists_members: false,
+            hides_members: false,
+        }
     }
 }
 
@@ -85,6 +118,8 @@ impl<S: Sql> Directory<S> {
     pub fn end_replica(&self) -> Result<(), SqlError> {
         self.store.sql.query("DELETE FROM state WHERE name = ?", &[STATE.into()])?;
         self.store.sql.query("DELETE FROM intent", &[])?;
+        // What is stored may have attributes of them.
+        self.store.sql.query("UPDATE extension SET learned = 0", &[])?;
         Ok(())
     }
 
@@ -102,14 +137,19 @@ impl<S: Sql> Directory<S> {
     pub fn begin_replica(&self, origin: &str) -> Result<State, SqlError> {
         let state = State::new(origin);
         self.store.sql.transaction(|| {
-            for text in
-                ["DELETE FROM member", "DELETE FROM email", "DELETE FROM resource", "DELETE FROM intent"]
-            {
+            for text in [
+                "DELETE FROM member",
+                "DELETE FROM email",
+                "DELETE FROM resource",
+                "DELETE FROM intent",
+                "DELETE FROM extension WHERE learned = 1",
+            ] {
                 self.store.sql.query(text, &[])?;
             }
             self.store.sql.query("UPDATE tally SET count = 0", &[])?;
             self.set_replica(&state)
         })?;
+        self.reload_schemas()?;
         Ok(state)
     }
 
@@ -197,6 +237,40 @@ impl<S: Sql> Directory<S> {
         Ok(stored
             .filter(|stored| stored.origin_meta.as_deref().is_some_and(|meta| meta.contains("\"version\"")))
             .map(|stored| format!("W/\"{}\"", own_version(&stored))))
+    }
+
+    /// A resource as it is after a PATCH, for an origin that only takes whole ones: `shown` is what the
+    /// origin shows now. Without what a client cannot set.
+    pub fn patched(
+        &self,
+        kind: Kind,
+        shown: &Map<String, Value>,
+        body: &Map<String, Value>,
+        dialect: Dialect,
+    ) -> Result<Map<String, Value>, Error> {
+        let schemas = self.schemas();
+        let reader = Reader { schemas: &schemas, kind, dialect };
+        Ok(without_read_only(Patch::parse(body, dialect)?.apply(&reader, shown)?))
+    }
+
+    /// How many members the copy of a group has.
+    pub fn member_count(&self, id: &str) -> Result<i64, SqlError> {
+        let text =
+            "SELECT count(*) FROM member JOIN resource ON seq = group_seq WHERE id = ? AND resource.kind = 1";
+        let rows = self.store.sql.query(text, &[id.into()])?;
+        rows.into_iter().next().map_or(Ok(0), |mut row| row.integer())
+    }
+
+    /// Whether the answer to a query (its raw text) may show an attribute, or depends on it.
+    pub fn concerns(&self, query: &str, dialect: Dialect, attribute: &str) -> bool {
+        let Ok(query) = Query::parse(query) else { return true };
+        let schemas = self.schemas();
+        let get = |name: &str| query.get(name).unwrap_or_default().to_owned();
+        let (only, without) = (get("attributes"), get("excludedAttributes"));
+        let shows = Projection::new(only.split(','), without.split(','), &schemas, dialect)
+            .map_or(true, |shown| shown.wants(attribute));
+        let asks = ["filter", "sortBy"].iter().any(|name| get(name).to_ascii_lowercase().contains(attribute));
+        shows || asks
     }
 
     /// Whether the copy has a resource.
@@ -288,4 +362,16 @@ pub fn origin_tags(header: &str) -> String {
         format!("{weak}\"{}\"", without_groups(opaque(tag)))
     };
     header.split(',').map(tag).collect::<Vec<_>>().join(", ")
+}
+
+/// A resource without what only the server sets.
+pub fn without_read_only(mut resource: Map<String, Value>) -> Map<String, Value> {
+    resource.retain(|name, _| !["meta", "groups"].iter().any(|own| name.eq_ignore_ascii_case(own)));
+    resource
+}
+
+/// Whether an `If-Match` names a version of the origin's.
+pub fn names_version(header: &str, version: &str) -> bool {
+    let own = without_groups(opaque(version));
+    header.trim() == "*" || header.split(',').any(|tag| without_groups(opaque(tag)) == own)
 }

@@ -14,8 +14,9 @@
 use crate::sql::{Bind, Sql, SqlError};
 
 /// Each step makes the tables of its number out of those of the number before.
-const STEPS: [&[&str]; 1] = [&[
-    "CREATE TABLE resource (
+const STEPS: [&[&str]; 2] = [
+    &[
+        "CREATE TABLE resource (
         seq INTEGER PRIMARY KEY,
         kind INTEGER NOT NULL,
         id TEXT NOT NULL,
@@ -28,24 +29,24 @@ const STEPS: [&[&str]; 1] = [&[
         origin_meta TEXT,
         body TEXT NOT NULL
     ) STRICT",
-    "CREATE UNIQUE INDEX resource_id ON resource (id, kind)",
-    "CREATE INDEX resource_kind ON resource (kind)",
-    "CREATE INDEX resource_name ON resource (name, kind)",
-    "CREATE INDEX resource_external_id ON resource (external_id) WHERE external_id IS NOT NULL",
-    "CREATE TABLE email (value TEXT NOT NULL, seq INTEGER NOT NULL, PRIMARY KEY (value, seq)) STRICT, WITHOUT ROWID",
-    "CREATE TABLE member (
+        "CREATE UNIQUE INDEX resource_id ON resource (id, kind)",
+        "CREATE INDEX resource_kind ON resource (kind)",
+        "CREATE INDEX resource_name ON resource (name, kind)",
+        "CREATE INDEX resource_external_id ON resource (external_id) WHERE external_id IS NOT NULL",
+        "CREATE TABLE email (value TEXT NOT NULL, seq INTEGER NOT NULL, PRIMARY KEY (value, seq)) STRICT, WITHOUT ROWID",
+        "CREATE TABLE member (
         group_seq INTEGER NOT NULL,
         member_id TEXT NOT NULL,
         kind INTEGER,
         display TEXT,
         PRIMARY KEY (group_seq, member_id)
     ) STRICT, WITHOUT ROWID",
-    "CREATE INDEX member_of ON member (member_id)",
-    "CREATE TABLE tally (kind INTEGER PRIMARY KEY, count INTEGER NOT NULL) STRICT",
-    "INSERT INTO tally (kind, count) VALUES (0, 0), (1, 0)",
-    "CREATE TABLE extension (urn TEXT PRIMARY KEY, kind INTEGER NOT NULL, definition TEXT NOT NULL) STRICT",
-    "CREATE TABLE state (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT",
-    "CREATE TABLE intent (
+        "CREATE INDEX member_of ON member (member_id)",
+        "CREATE TABLE tally (kind INTEGER PRIMARY KEY, count INTEGER NOT NULL) STRICT",
+        "INSERT INTO tally (kind, count) VALUES (0, 0), (1, 0)",
+        "CREATE TABLE extension (urn TEXT PRIMARY KEY, kind INTEGER NOT NULL, definition TEXT NOT NULL) STRICT",
+        "CREATE TABLE state (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT",
+        "CREATE TABLE intent (
         number INTEGER PRIMARY KEY AUTOINCREMENT,
         kind INTEGER NOT NULL,
         id TEXT,
@@ -53,7 +54,10 @@ const STEPS: [&[&str]; 1] = [&[
         at INTEGER NOT NULL,
         unknown INTEGER NOT NULL
     ) STRICT",
-]];
+    ],
+    // Whether a schema was read from the origin, rather than registered.
+    &["ALTER TABLE extension ADD COLUMN learned INTEGER NOT NULL DEFAULT 0"],
+];
 
 /// Brings the tables up to date.
 pub(crate) fn migrate<S: Sql>(sql: &S) -> Result<(), SqlError> {

@@ -106,9 +106,9 @@ impl<S: Sql> Write<'_, S> {
         let patch = Patch::parse(&read_object(self.request)?, self.request.dialect)?;
         self.apply(&stored, &patch)?;
         // RFC 7644 §3.5.2 leaves the choice; clients that want less of a group want nothing of it.
-        if kind == Kind::Group && !shown.wants("members") {
-            let relations = Relations::default();
+        if self.request.patch_without_body || (kind == Kind::Group && !shown.wants("members")) {
             let now = self.find(kind, id)?;
+            let relations = Relations::of(self.store, std::slice::from_ref(&now), false)?;
             return Ok(Response::empty(204).with("etag", etag(&now, &relations)));
         }
         self.answer(200, kind, id, &shown)

@@ -11,7 +11,19 @@ pub const LIST_RESPONSE: &str = "urn:ietf:params:scim:api:messages:2.0:ListRespo
 /// What a deployment announces.
 #[derive(Clone, Copy, Debug)]
 pub struct Features {
-    /// The most operations of a bulk request; no bulk where there are none.
+    /// Whether resources can be patched (RFC 7644 §3.5.2).
+    pub patch: bool,
+    /// Whether there are bulk requests (RFC 7644 §3.7).
+    pub bulk: bool,
+    /// Whether lists are filtered (RFC 7644 §3.4.2.2).
+    pub filter: bool,
+    /// Whether lists are sorted (RFC 7644 §3.4.2.3).
+    pub sort: bool,
+    /// Whether resources have versions (RFC 7644 §3.14).
+    pub etag: bool,
+    /// Whether lists are paged by cursor (RFC 9865).
+    pub cursor: bool,
+    /// The most operations of a bulk request.
     pub bulk_operations: usize,
     /// The longest bulk request, in bytes.
     pub bulk_bytes: usize,
@@ -25,18 +37,18 @@ pub struct Features {
 pub fn service_provider_config(features: &Features, base: &str) -> Value {
     json!({
         "schemas": ["urn:ietf:params:scim:schemas:core:2.0:ServiceProviderConfig"],
-        "patch": { "supported": true },
+        "patch": { "supported": features.patch },
         "bulk": {
-            "supported": features.bulk_operations > 0,
+            "supported": features.bulk,
             "maxOperations": features.bulk_operations,
             "maxPayloadSize": features.bulk_bytes,
         },
-        "filter": { "supported": true, "maxResults": features.max_results },
+        "filter": { "supported": features.filter, "maxResults": features.max_results },
         "changePassword": { "supported": false },
-        "sort": { "supported": true },
-        "etag": { "supported": true },
+        "sort": { "supported": features.sort },
+        "etag": { "supported": features.etag },
         "pagination": {
-            "cursor": true,
+            "cursor": features.cursor,
             "index": true,
             "defaultPaginationMethod": "index",
             "defaultPageSize": features.default_page_size,

@@ -9,12 +9,15 @@ use crate::http::{BODY_LIMIT, BodyError, SCIM_JSON, answer, read, scim_error};
 use crate::lock::Locks;
 use crate::sql::ObjectSql;
 use scim_edge_account::published::DirectorySettings;
-use scim_edge_directory::Directory as Store;
+use scim_edge_account::supplement::Supplement;
+use scim_edge_directory::capabilities::Capabilities;
 use scim_edge_directory::message::{Request as ScimRequest, Response as ScimResponse};
 use scim_edge_directory::sql::SqlError;
+use scim_edge_directory::{Directory as Store, FEATURES};
 use scim_edge_policy::operation::needed;
 use scim_edge_policy::route::Route;
 use scim_edge_scim::dialect::Dialect;
+use scim_edge_scim::discovery::Features;
 use scim_edge_scim::endpoint::{Endpoint, Kind};
 use scim_edge_scim::error::Error as ScimError;
 use serde::{Deserialize, Serialize};
@@ -119,8 +122,10 @@ impl Directory {
         method: &str,
     ) -> Result<ScimResponse> {
         let header = |name: &str| incoming.headers.get(name).ok().flatten();
+        let features = self.features(settings)?;
+        let precondition = |name: &str| header(name).filter(|_| features.etag);
         let (content_type, if_match, if_none_match) =
-            (header("content-type"), header("if-match"), header("if-none-match"));
+            (header("content-type"), precondition("if-match"), precondition("if-none-match"));
         let permissions = incoming.call.permissions;
         let request = ScimRequest {
             method,
@@ -132,12 +137,32 @@ impl Directory {
             body: &incoming.body,
             base: &incoming.call.base,
             dialect: dialect(settings),
+            features,
+            patch_without_body: settings.patch_without_body,
             now_ms: now_ms(),
             // Without randomness no identifier is unique; an empty one is refused by the unique index.
             new_id: &|| new_uuid().unwrap_or_default(),
             may: &|method, kind| permissions.has_all(needed(method, kind)),
         };
         Ok(self.store()?.respond(&request))
+    }
+
+    /// What this account's directory announces: with an origin, what that can do itself and what the
+    /// gateway adds.
+    pub(crate) fn features(&self, settings: &DirectorySettings) -> Result<Features> {
+        let Some(state) = self.store()?.replica().map_err(internal)? else { return Ok(FEATURES) };
+        let adds = |supplement| settings.supplements.contains(&supplement);
+        let own = |has: fn(&Capabilities) -> bool| state.capabilities.as_ref().is_none_or(has);
+        Ok(Features {
+            patch: adds(Supplement::Patch) || own(|origin| origin.patch),
+            bulk: adds(Supplement::Bulk),
+            filter: adds(Supplement::Filter) || own(|origin| origin.filter),
+            sort: adds(Supplement::Sort) || own(|origin| origin.sort),
+            etag: adds(Supplement::Etag) || own(|origin| origin.etag),
+            cursor: adds(Supplement::Cursor)
+                || state.capabilities.as_ref().is_some_and(|origin| origin.cursor),
+            ..FEATURES
+        })
     }
 
     /// The settings to work by. A call may come from an isolate that does not know the newest yet: the

@@ -5,6 +5,7 @@
 
 mod account;
 mod admin;
+mod ask;
 mod bulk;
 mod call;
 mod directory;
@@ -14,11 +15,14 @@ mod http;
 mod keys;
 mod lock;
 mod origin;
+mod patched;
 mod published;
+mod reads;
 mod replica;
 mod sql;
 mod synchronise;
 mod tokens;
+mod writes;
 
 use environment::Environment;
 use http::{answer, scim_error};

@@ -88,11 +88,13 @@ pub(crate) fn path(endpoint: &Endpoint, query: &str) -> Option<String> {
 /// One path segment, percent-encoded (RFC 3986 §3.3). The dot segments have no encoding that every
 /// server keeps apart from a step up the tree.
 fn encode(segment: &str) -> Option<String> {
-    if matches!(segment, "" | "." | "..") {
-        return None;
-    }
-    let mut encoded = String::with_capacity(segment.len());
-    for byte in segment.bytes() {
+    (!matches!(segment, "" | "." | "..")).then(|| percent_encoded(segment))
+}
+
+/// Text in a path segment or a query value (RFC 3986 §2.1).
+pub(crate) fn percent_encoded(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
         match byte {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b':' | b'@' => {
                 encoded.push(char::from(byte));
@@ -100,7 +102,7 @@ fn encode(segment: &str) -> Option<String> {
             _ => encoded.push_str(&format!("%{byte:02X}")),
         }
     }
-    Some(encoded)
+    encoded
 }
 
 impl Origin {

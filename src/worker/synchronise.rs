@@ -8,8 +8,9 @@
 
 use crate::directory::{Configuration, Directory, internal};
 use crate::environment::now_ms;
-use crate::origin::Origin;
+use crate::origin::{Origin, percent_encoded};
 use scim_edge_account::published::DirectorySettings;
+use scim_edge_directory::capabilities::Capabilities;
 use scim_edge_directory::replica::{Position, State};
 use scim_edge_scim::endpoint::Kind;
 use serde_json::Value;
@@ -91,22 +92,31 @@ impl Directory {
         let store = self.store()?;
         let began = now_ms();
         let first = state.filling.is_some();
-        let mut position =
-            state.filling.clone().unwrap_or(Position { kind: Kind::User.name().to_owned(), start: 1 });
+        self.learn(origin, state).await?;
+        let mut position = state.filling.clone().unwrap_or_else(|| Position::first(Kind::User));
         if !first {
             self.memory.seen.borrow_mut().clear();
         }
-        let mut whole = true;
         loop {
             let kind = if position.kind == Kind::User.name() { Kind::User } else { Kind::Group };
-            let Some(page) = self.page(origin, kind, position.start).await? else { return Ok(None) };
+            let Some(page) = self.page(origin, kind, &position, state).await? else { return Ok(None) };
             position.start = position.start.saturating_add(page.count);
-            if page.count == 0 || position.start > page.total {
-                whole &= !first || store.count(kind).map_err(internal)? >= page.total;
+            position.cursor = page.next;
+            let by_cursor = pages_by_cursor(state);
+            if page.count == 0
+                || (by_cursor && position.cursor.is_none())
+                || (!by_cursor && position.start > page.total)
+            {
+                if first && store.count(kind).map_err(internal)? < page.total {
+                    // Resources moved between pages while they were read, or the origin shows not all of
+                    // them: a copy that lacks some must not answer.
+                    state.filling = Some(Position::first(Kind::User));
+                    return Ok(None);
+                }
                 if kind == Kind::Group {
                     break;
                 }
-                position = Position { kind: Kind::Group.name().to_owned(), start: 1 };
+                position = Position::first(Kind::Group);
             }
             if first {
                 state.filling = Some(position.clone());
@@ -128,19 +138,48 @@ impl Directory {
                 store.settle(intent.number).map_err(internal)?;
             }
         }
-        *state = State { origin: state.origin.clone(), filling: None, synced_at: Some(began), failures: 0 };
+        state.filling = None;
+        state.synced_at = Some(began);
+        state.failures = 0;
+        // A write may have noticed it meanwhile.
+        state.hides_members |= store.replica().map_err(internal)?.is_some_and(|now| now.hides_members);
         store.set_replica(state).map_err(internal)?;
-        if !whole {
-            // Resources moved between pages while they were read: a pass over all of them finds the rest.
-            return Ok(Some(0));
-        }
         Ok(Some(i64::from(settings.max_staleness_seconds).saturating_mul(500)))
     }
 
+    /// Asks the origin what it can do and which schemas it has. What it does not answer stays as it was.
+    async fn learn(&self, origin: &Origin, state: &mut State) -> Result<()> {
+        if let Some(found) = self.discover(origin, "/ServiceProviderConfig").await {
+            state.capabilities = Capabilities::of(&found).or(state.capabilities);
+        }
+        let types = self.discover(origin, "/ResourceTypes").await;
+        let schemas = self.discover(origin, "/Schemas").await;
+        if let (Some(types), Some(schemas), true) = (types, schemas, self.copies(origin)?) {
+            self.store()?.learn_schemas(&types, &schemas).map_err(internal)?;
+        }
+        Ok(())
+    }
+
+    async fn discover(&self, origin: &Origin, path: &str) -> Option<Value> {
+        let answered = origin.get(path.to_owned()).await.ok()?;
+        (answered.status == 200).then(|| serde_json::from_slice(&answered.body).ok()).flatten()
+    }
+
     /// Reads one page of the origin's into the tables.
-    async fn page(&self, origin: &Origin, kind: Kind, start: i64) -> Result<Option<Page>> {
+    async fn page(
+        &self,
+        origin: &Origin,
+        kind: Kind,
+        position: &Position,
+        state: &mut State,
+    ) -> Result<Option<Page>> {
         let before = self.memory.writes.get();
-        let path = format!("/{}?startIndex={start}&count={PAGE}", kind.segment());
+        let place = match (&position.cursor, pages_by_cursor(state)) {
+            (Some(cursor), true) => format!("cursor={}", percent_encoded(cursor)),
+            (None, true) => "cursor=".to_owned(),
+            (_, false) => format!("startIndex={}", position.start),
+        };
+        let path = format!("/{}?{place}&count={PAGE}", kind.segment());
         let Ok(answered) = origin.get(path).await else { return Ok(None) };
         if answered.status != 200 || !self.copies(origin)? {
             return Ok(None);
@@ -149,19 +188,29 @@ impl Directory {
         let resources =
             message.get("Resources").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
         let count = i64::try_from(resources.len()).unwrap_or(i64::MAX);
-        let Some(total) = message.get("totalResults").and_then(Value::as_i64) else { return Ok(None) };
+        let total = message.get("totalResults").and_then(Value::as_i64);
+        let Some(total) = total.or(pages_by_cursor(state).then_some(0)) else { return Ok(None) };
         for shown in resources {
             let Some(id) = shown.get("id").and_then(Value::as_str) else { continue };
             let key = (kind, id.to_owned());
+            let shows_members = shown.get("members").is_some();
+            state.lists_members |= shows_members;
             let raced = self.memory.writing.borrow().contains(&key)
                 || self.memory.written.borrow().get(&key).is_some_and(|count| *count > before);
-            if !raced {
+            if kind == Kind::Group && !shows_members && !state.lists_members {
+                // Many origins leave members out of lists.
+                let _turn = self.memory.locks.acquire(key.clone()).await;
+                if !self.reread(kind, id, origin).await? {
+                    return Ok(None);
+                }
+            } else if !raced {
                 self.absorb(kind, shown, origin)?;
             }
             self.memory.seen.borrow_mut().insert(key);
         }
         self.memory.written.borrow_mut().retain(|_, count| *count > before);
-        Ok(Some(Page { count, total }))
+        let next = message.get("nextCursor").and_then(Value::as_str).map(str::to_owned);
+        Ok(Some(Page { count, total, next }))
     }
 
     /// Removes what the origin no longer has: each is asked for, since a page may have missed it.
@@ -192,4 +241,10 @@ impl Directory {
 struct Page {
     count: i64,
     total: i64,
+    next: Option<String>,
+}
+
+/// Whether the origin says that it pages by cursor only (RFC 9865 §4).
+fn pages_by_cursor(state: &State) -> bool {
+    state.capabilities.is_some_and(|origin| origin.cursor && !origin.index)
 }

@@ -1,54 +1,12 @@
 // The gateway in front of an origin that the test controls.
 
 import assert from "node:assert/strict";
-import { randomUUID } from "node:crypto";
 import { after, test } from "node:test";
 import { GROUP, PATCH, USER, isHit, server, sleep, start, until } from "./harness.mjs";
+import { origin } from "./scripted-origin.mjs";
 
 const gateway = await start();
 after(() => gateway.stop());
-
-/** An origin with people in it; `behave` may answer in its place. */
-async function origin(people = 3) {
-  const store = { Users: new Map(), Groups: new Map() };
-  for (let n = 0; n < people; n += 1) {
-    const id = `u${n}`;
-    store.Users.set(id, { schemas: [USER], id, userName: `user${n}@example.com`, active: true });
-  }
-  const http = await server(async (request) => {
-    const behaved = await http.behave?.(request);
-    if (behaved) return behaved;
-    const { pathname, searchParams } = new URL(request.url, http.url);
-    const [, , type, id] = pathname.split("/").map(decodeURIComponent);
-    const all = store[type];
-    if (!all) return { status: 404, body: { status: "404" } };
-    const shown = (one) => ({ ...one, meta: { resourceType: type.slice(0, -1), location: `${http.url}/scim/${type}/${one.id}` } });
-    if (request.method === "GET" && !id) {
-      const start = Number(searchParams.get("startIndex") ?? 1);
-      const count = Number(searchParams.get("count") ?? 100);
-      const page = [...all.values()].slice(start - 1, start - 1 + count).map(shown);
-      return { body: { totalResults: all.size, startIndex: start, itemsPerPage: page.length, Resources: page } };
-    }
-    if (request.method === "POST") {
-      const one = { ...JSON.parse(request.body), id: randomUUID() };
-      all.set(one.id, one);
-      return { status: 201, headers: { location: `${http.url}/scim/${type}/${one.id}` }, body: shown(one) };
-    }
-    const one = all.get(id);
-    if (!one) return { status: 404, body: { schemas: [], status: "404", detail: "gone" } };
-    if (request.method === "DELETE") {
-      all.delete(id);
-      return { status: 204 };
-    }
-    if (request.method === "PUT") all.set(id, { ...JSON.parse(request.body), id });
-    if (request.method === "PATCH") {
-      for (const { path, value } of JSON.parse(request.body).Operations) one[path] = value;
-      return { status: 204 };
-    }
-    return { body: shown(all.get(id)) };
-  });
-  return Object.assign(http, { store, base: `${http.url}/scim` });
-}
 
 let accounts = 0;
 

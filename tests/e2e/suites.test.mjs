@@ -24,6 +24,21 @@ async function check(client, key) {
   return found;
 }
 
+/** Somebody else's server; its base. */
+async function scim2Server(t) {
+  const port = await new Promise((resolve) => {
+    const probe = createServer().listen(0, "127.0.0.1", () => {
+      const { port } = probe.address();
+      probe.close(() => resolve(port));
+    });
+  });
+  const child = spawn(join(bin, "scim2-server"), ["--port", String(port)], { stdio: "ignore" });
+  t.after(() => child.kill());
+  const base = `http://127.0.0.1:${port}/v2`;
+  await until(() => fetch(`${base}/ServiceProviderConfig`).then((a) => a.ok).catch(() => false));
+  return base;
+}
+
 const filled = (client) => until(async () => isHit(await client.get("/Users?count=1")));
 
 test("scim2-tester, without an origin", { skip }, async (t) => {
@@ -52,17 +67,20 @@ test("scim2-tester, through a gateway whose origin is a second one", { skip }, a
   assert.ok(found.counts.SUCCESS >= 100);
 });
 
+test("scim2-tester, through a gateway whose origin is somebody else's", { skip }, async (t) => {
+  const base = await scim2Server(t);
+  const gateway = await start();
+  t.after(() => gateway.stop());
+  const client = await gateway.account("acc", { scim_origin_url: base });
+  await filled(client);
+  const key = await gateway.admin("acc").mint("provisioner");
+  const found = await check(gateway.scim("acc", key), key);
+  assert.deepEqual(found.failed, []);
+  assert.ok(found.counts.SUCCESS >= 100);
+});
+
 test("an origin of somebody else's: scim2-server", { skip }, async (t) => {
-  const port = await new Promise((resolve) => {
-    const probe = createServer().listen(0, "127.0.0.1", () => {
-      const { port } = probe.address();
-      probe.close(() => resolve(port));
-    });
-  });
-  const child = spawn(join(bin, "scim2-server"), ["--port", String(port)], { stdio: "ignore" });
-  t.after(() => child.kill());
-  const base = `http://127.0.0.1:${port}/v2`;
-  await until(() => fetch(`${base}/ServiceProviderConfig`).then((a) => a.ok).catch(() => false));
+  const base = await scim2Server(t);
   const gateway = await start();
   t.after(() => gateway.stop());
   const client = await gateway.account("acc", { scim_origin_url: base });

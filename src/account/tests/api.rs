@@ -370,9 +370,14 @@ fn the_stored_and_the_published_form_are_pinned() {
             "rules": [{ "name": "default", "jwksUrl": "https://idp.example.com/keys", "algorithms": ["RS256", "ES256"],
                 "claims": [{ "field": "sub", "value": "V" }], "serviceAccount": "sa", "clockSkewSeconds": 30 }],
             "serviceAccounts": { "sa": [] }, "apiKeys": {},
-            "directory": { "originUrl": "https://origin.example.com/scim", "maxStalenessSeconds": 900, "forwardWhenStale": false, "strict": false },
+            "directory": { "originUrl": "https://origin.example.com/scim", "maxStalenessSeconds": 900, "forwardWhenStale": false, "strict": false,
+                "supplements": ["bulk", "patch", "etag", "sort", "filter", "cursor", "projection"] },
         })
     );
+    let mut older = published;
+    older["directory"].as_object_mut().unwrap().remove("supplements");
+    let read = Published::parse(&older.to_string()).unwrap();
+    assert_eq!(read.directory, Published::of(&account.document).directory);
     let stored: Value = serde_json::from_str(&account.document.to_json()).unwrap();
     assert_eq!(stored["format"], 1);
     assert_eq!(

@@ -100,6 +100,8 @@ impl<'a> Client<'a> {
             body: body.as_bytes(),
             base: BASE,
             dialect: self.dialect,
+            features: scim_edge_directory::FEATURES,
+            patch_without_body: false,
             now_ms: self.clock.get(),
             new_id: &|| {
                 self.ids.set(self.ids.get() + 1);

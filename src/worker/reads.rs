@@ -1,0 +1,125 @@
+//! Reads in front of an origin: from the copy where it is right, else from the origin.
+
+use crate::ask::{asked, lacks};
+use crate::directory::{Directory, Incoming, dialect, internal, respond};
+use crate::environment::now_ms;
+use crate::http::scim_error;
+use crate::origin::Origin;
+use crate::replica::Sent;
+use scim_edge_account::published::DirectorySettings;
+use scim_edge_account::supplement::Supplement;
+use scim_edge_directory::replica::State;
+use scim_edge_scim::endpoint::{Endpoint, Kind};
+use scim_edge_scim::error::Error as ScimError;
+use worker::{Response, Result};
+
+impl Directory {
+    pub(crate) async fn read(
+        &self,
+        incoming: &Incoming,
+        settings: &DirectorySettings,
+        origin: &Origin,
+    ) -> Result<Response> {
+        let state = self.store()?.replica().map_err(internal)?.unwrap_or_else(|| State::new(&origin.base));
+        let asked = asked(incoming);
+        let lacking = |feature: &Supplement| lacks(state.capabilities.as_ref(), *feature);
+        let off = |feature: &Supplement| !settings.supplements.contains(feature);
+        let is_left_to_origin = asked
+            .iter()
+            .any(|feature| off(feature) && (lacking(feature) || *feature == Supplement::Projection));
+        if is_left_to_origin || self.is_hidden(incoming, settings, &state)? {
+            return self.forward_read(incoming, origin, "bypass").await;
+        }
+        if let Some(why) = self.why_forward(incoming, settings, origin, &state).await? {
+            // An origin that does not know filters shows everything, and the client would take the
+            // first resource for the one it asked for.
+            if asked.iter().any(lacking) {
+                let sentence = "The origin cannot answer this, and the gateway's copy of it is not complete";
+                return scim_error(&ScimError::status(503, sentence), &[("retry-after", "5")]);
+            }
+            return self.forward_read(incoming, origin, why).await;
+        }
+        let age = now_ms().saturating_sub(state.synced_at.unwrap_or(0)).max(0) / 1000;
+        let ttl = i64::from(settings.max_staleness_seconds).saturating_sub(age);
+        let status = format!("scim-edge; hit; ttl={ttl}");
+        let age = age.to_string();
+        respond(&self.local(incoming, settings)?, &[("cache-status", &status), ("age", &age)])
+    }
+
+    /// Whether a read concerns attributes that the origin does not tell the copy.
+    fn is_hidden(&self, incoming: &Incoming, settings: &DirectorySettings, state: &State) -> Result<bool> {
+        let named = |name: &str| settings.hidden_attributes.iter().any(|hidden| hidden == name);
+        let store = self.store()?;
+        let concerns = |kind: Kind, attribute: &str| match &incoming.endpoint {
+            Endpoint::Collection(of) | Endpoint::Resource(of, _) => {
+                *of == kind && store.concerns(&incoming.query, dialect(settings), attribute)
+            }
+            Endpoint::Search(of) => of.is_none_or(|of| of == kind),
+            _ => true,
+        };
+        let members = (state.hides_members || named("members")) && concerns(Kind::Group, "members");
+        Ok(members || (named("groups") && concerns(Kind::User, "groups")))
+    }
+
+    /// Why a read has to go to the origin (RFC 9211 §2.2), if it has to.
+    async fn why_forward(
+        &self,
+        incoming: &Incoming,
+        settings: &DirectorySettings,
+        origin: &Origin,
+        state: &State,
+    ) -> Result<Option<&'static str>> {
+        if state.filling.is_some() {
+            return Ok(Some("miss"));
+        }
+        if !self.settle_for(&incoming.endpoint, origin).await? {
+            return Ok(Some("stale"));
+        }
+        let age_ms = now_ms().saturating_sub(state.synced_at.unwrap_or(0));
+        let stale = age_ms > i64::from(settings.max_staleness_seconds).saturating_mul(1000);
+        Ok((stale && settings.forward_when_stale).then_some("stale"))
+    }
+
+    /// Settles the writes of unknown outcome that a read could show; whether that succeeded.
+    async fn settle_for(&self, endpoint: &Endpoint, origin: &Origin) -> Result<bool> {
+        let store = self.store()?;
+        let mut settled = true;
+        for intent in store.unknown().map_err(internal)? {
+            let concerns = match endpoint {
+                // A user's groups are other resources.
+                Endpoint::Resource(Kind::User, id) => {
+                    intent.kind == Kind::Group || intent.id.as_ref() == Some(id)
+                }
+                Endpoint::Resource(kind, id) => {
+                    intent.kind == *kind && intent.id.as_ref().is_none_or(|own| own == id)
+                }
+                Endpoint::Collection(Kind::Group) => intent.kind == Kind::Group,
+                _ => true,
+            };
+            if !concerns {
+                continue;
+            }
+            let Some(id) = &intent.id else {
+                // Something may have been created: only a whole reconciliation finds it.
+                settled = false;
+                continue;
+            };
+            let _turn = self.memory.locks.acquire((intent.kind, id.clone())).await;
+            if self.reread(intent.kind, id, origin).await? {
+                store.settle(intent.number).map_err(internal)?;
+            } else {
+                settled = false;
+            }
+        }
+        Ok(settled)
+    }
+
+    async fn forward_read(&self, incoming: &Incoming, origin: &Origin, why: &str) -> Result<Response> {
+        let answered = match self.send(incoming, origin, None).await? {
+            Sent::Answered(answered) => answered,
+            Sent::Refused(response) | Sent::Unknown(response) => return Ok(response),
+        };
+        let status = format!("scim-edge; fwd={why}; fwd-status={}", answered.status);
+        self.pass(incoming, origin, &answered, &status)
+    }
+}
