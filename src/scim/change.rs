@@ -181,7 +181,7 @@ impl Change<'_> {
             Verb::Replace => values = sent,
             Verb::Add => {
                 let before = primaries(&values);
-                add_values(&mut values, sent);
+                add_values(attribute, &mut values, sent);
                 keep_one_primary(&mut values, &before);
             }
             // Entra ID lists the members to remove in the value; without one, all go.
@@ -275,9 +275,19 @@ impl Change<'_> {
     }
 }
 
-/// What identifies a value of a list: its `value`, or all of it; and its `type`.
-fn identity(value: &Value) -> (&Value, Option<&Value>) {
-    (value.get("value").unwrap_or(value), value.get("type"))
+/// What identifies a value of a list: its `value`, or all of it; and its `type`. Without regard to case,
+/// unless the attribute has it (RFC 7643 §2.2).
+fn identity(attribute: &Attribute, value: &Value) -> (Value, Option<Value>) {
+    let folded = |value: &Value, exact: bool| match value {
+        Value::String(text) if !exact => Value::String(fold(text)),
+        other => other.clone(),
+    };
+    let exact = |name: &str| attribute.sub(name).is_some_and(|sub| sub.case_exact);
+    let key = match value.get("value") {
+        Some(value) => folded(value, exact("value")),
+        None => folded(value, attribute.case_exact),
+    };
+    (key, value.get("type").map(|kind| folded(kind, exact("type"))))
 }
 
 /// Whether what is left of a value without its `value` says anything: a type or a preference of nothing
@@ -288,18 +298,18 @@ fn says_nothing(attribute: &Attribute, parts: &Map<String, Value>) -> bool {
 
 /// Adds values that are not there. One with the `value` and `type` of another is that other, and may say
 /// more about it; so is one that has no `type`.
-fn add_values(values: &mut Vec<Value>, sent: Vec<Value>) {
-    let named: HashSet<Value> = sent.iter().map(|value| identity(value).0.clone()).collect();
+fn add_values(attribute: &Attribute, values: &mut Vec<Value>, sent: Vec<Value>) {
     let mut known = Known::default();
-    for (index, value) in values.iter().enumerate().filter(|(_, value)| named.contains(identity(value).0)) {
-        known.note(value, index);
+    for (index, value) in values.iter().enumerate() {
+        known.note(identity(attribute, value), index);
     }
     for value in sent {
-        match (known.find(&value).and_then(|index| values.get_mut(index)), value) {
+        let named = identity(attribute, &value);
+        match (known.find(&named).and_then(|index| values.get_mut(index)), value) {
             (Some(Value::Object(old)), Value::Object(new)) => old.extend(new),
             (Some(_), _) => {}
             (None, value) => {
-                known.note(&value, values.len());
+                known.note(named, values.len());
                 values.push(value);
             }
         }
@@ -314,16 +324,15 @@ struct Known {
 }
 
 impl Known {
-    fn note(&mut self, value: &Value, index: usize) {
-        let (key, kind) = identity(value);
-        self.firsts.entry(key.clone()).or_insert(index);
+    fn note(&mut self, (key, kind): (Value, Option<Value>), index: usize) {
         if let Some(kind) = kind {
-            self.typed.entry((key.clone(), kind.clone())).or_insert(index);
+            self.typed.entry((key.clone(), kind)).or_insert(index);
         }
+        self.firsts.entry(key).or_insert(index);
     }
 
-    fn find(&self, value: &Value) -> Option<usize> {
-        match identity(value) {
+    fn find(&self, named: &(Value, Option<Value>)) -> Option<usize> {
+        match named {
             (key, None) => self.firsts.get(key).copied(),
             (key, Some(kind)) => self.typed.get(&(key.clone(), kind.clone())).copied(),
         }
@@ -332,20 +341,15 @@ impl Known {
 
 /// Takes values away: those with the `value` of one that is named, and its `type` where both have one.
 fn remove_values(attribute: &Attribute, values: &mut Vec<Value>, gone: &[Value]) {
-    let case_exact = attribute.sub("value").unwrap_or(attribute).case_exact;
-    let folded = |value: &Value| match value {
-        Value::String(text) if !case_exact => Value::String(fold(text)),
-        other => other.clone(),
-    };
     let mut types: HashMap<Value, HashSet<Option<Value>>> = HashMap::new();
     for value in gone {
-        let (key, kind) = identity(value);
-        types.entry(folded(key)).or_default().insert(kind.map(folded));
+        let (key, kind) = identity(attribute, value);
+        types.entry(key).or_default().insert(kind);
     }
     values.retain(|value| {
-        let (key, kind) = identity(value);
-        let Some(types) = types.get(&folded(key)) else { return true };
-        !(kind.is_none() || types.contains(&None) || types.contains(&kind.map(folded)))
+        let (key, kind) = identity(attribute, value);
+        let Some(types) = types.get(&key) else { return true };
+        !(kind.is_none() || types.contains(&None) || types.contains(&kind))
     });
 }
 

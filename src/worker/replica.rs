@@ -115,7 +115,12 @@ impl Directory {
     }
 
     /// Sends a client's request on. What goes wrong on the way is an answer of the gateway's own.
-    pub(crate) async fn send(&self, incoming: &Incoming, origin: &Origin, if_match: Option<String>) -> Result<Sent> {
+    pub(crate) async fn send(
+        &self,
+        incoming: &Incoming,
+        origin: &Origin,
+        if_match: Option<String>,
+    ) -> Result<Sent> {
         let Some(path) = path(&incoming.endpoint, &incoming.query) else {
             return Ok(Sent::Refused(scim_error(&ScimError::not_found("This path"), &[])?));
         };
