@@ -57,8 +57,11 @@ pub struct Directory<S> {
 impl<S: Sql> Directory<S> {
     /// Opens a database, new or of any earlier version.
     pub fn open(sql: S) -> Result<Self, SqlError> {
-        tables::migrate(&sql)?;
+        let before = tables::migrate(&sql)?;
         let store = Store { sql };
+        if (1..tables::FOLDING).contains(&before) {
+            store.fold_anew()?;
+        }
         let schemas = RefCell::new(Rc::new(extension::load(&store)?));
         Ok(Self { store, schemas })
     }

@@ -246,6 +246,25 @@ impl<S: Sql> Store<S> {
         Ok(())
     }
 
+    /// Fills the columns that hold folded texts anew, where a text is not ASCII.
+    pub(crate) fn fold_anew(&self) -> Result<(), SqlError> {
+        let text = concat!("SELECT ", columns!(), " FROM resource WHERE body GLOB '*[^ -~]*'");
+        for stored in self.stored(text, &[])? {
+            let resource = stored.resource()?;
+            let columns = Columns::of(stored.kind, &resource);
+            self.sql.query(
+                "UPDATE resource SET name = ?2 WHERE seq = ?1",
+                &[stored.seq.into(), columns.name.as_str().into()],
+            )?;
+            self.sql.query("DELETE FROM email WHERE seq = ?", &[stored.seq.into()])?;
+            self.sql.query(
+                "INSERT INTO email (value, seq) SELECT DISTINCT value, ?2 FROM json_each(?1)",
+                &[columns.emails.as_str().into(), stored.seq.into()],
+            )?;
+        }
+        Ok(())
+    }
+
     /// Makes a resource a new version without changing its body: its members changed.
     pub(crate) fn touch(&self, seq: i64, now_ms: i64) -> Result<(), SqlError> {
         self.sql.query(

@@ -14,7 +14,7 @@
 use crate::sql::{Bind, Sql, SqlError};
 
 /// Each step makes the tables of its number out of those of the number before.
-const STEPS: [&[&str]; 2] = [
+const STEPS: [&[&str]; 3] = [
     &[
         "CREATE TABLE resource (
         seq INTEGER PRIMARY KEY,
@@ -57,10 +57,16 @@ const STEPS: [&[&str]; 2] = [
     ],
     // Whether a schema was read from the origin, rather than registered.
     &["ALTER TABLE extension ADD COLUMN learned INTEGER NOT NULL DEFAULT 0"],
+    // Names and addresses fold without regard to width and normal form: what is not ASCII is folded anew
+    // by [`Store::fold_anew`].
+    &[],
 ];
 
-/// Brings the tables up to date.
-pub(crate) fn migrate<S: Sql>(sql: &S) -> Result<(), SqlError> {
+/// The number of the step that changed how texts fold.
+pub(crate) const FOLDING: i64 = 3;
+
+/// Brings the tables up to date. Returns the version they had, 0 for none.
+pub(crate) fn migrate<S: Sql>(sql: &S) -> Result<i64, SqlError> {
     sql.query("CREATE TABLE IF NOT EXISTS schema_version (number INTEGER NOT NULL) STRICT", &[])?;
     let current = match sql.query("SELECT number FROM schema_version", &[])?.into_iter().next() {
         Some(mut row) => row.integer()?,
@@ -76,5 +82,5 @@ pub(crate) fn migrate<S: Sql>(sql: &S) -> Result<(), SqlError> {
             Ok::<(), SqlError>(())
         })?;
     }
-    Ok(())
+    Ok(current)
 }

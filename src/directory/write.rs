@@ -105,8 +105,16 @@ impl<S: Sql> Write<'_, S> {
         self.check_version(&stored)?;
         let patch = Patch::parse(&read_object(self.request)?, self.request.dialect)?;
         self.apply(&stored, &patch)?;
-        // RFC 7644 §3.5.2 leaves the choice; clients that want less of a group want nothing of it.
-        if self.request.patch_without_body || (kind == Kind::Group && !shown.wants("members")) {
+        // RFC 7644 §3.5.2 leaves the choice, unless attributes are asked for; clients that want less of a
+        // group want nothing of it.
+        let query = Query::parse(self.request.query)?;
+        let less = match query.get("attributes").map(str::trim) {
+            Some("") => kind == Kind::Group,
+            Some(_) => false,
+            None => kind == Kind::Group && !shown.wants("members"),
+        };
+        let asked = query.get("attributes").is_some_and(|names| !names.trim().is_empty());
+        if less || (self.request.patch_without_body && !asked) {
             let now = self.find(kind, id)?;
             let relations = Relations::of(self.store, std::slice::from_ref(&now), false)?;
             return Ok(Response::empty(204).with("etag", etag(&now, &relations)));

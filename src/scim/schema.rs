@@ -417,6 +417,16 @@ mod tests {
     }
 
     #[test]
+    fn what_a_schema_leaves_out_is_as_the_rfc_says() {
+        let json = json!({ "id": "urn:x:y", "attributes": [{ "name": "a" }] });
+        let schema = Schema::parse(json.as_object().unwrap()).unwrap();
+        let attribute = schema.attribute("A").unwrap();
+        assert_eq!((attribute.kind, attribute.uniqueness), (Type::String, Uniqueness::None));
+        assert_eq!((attribute.mutability, attribute.returned), (Mutability::ReadWrite, Returned::Default));
+        assert!(!attribute.required && !attribute.case_exact && !attribute.multi_valued);
+    }
+
+    #[test]
     fn bad_extensions_are_refused_by_name() {
         let parse = |json: Value| Schema::parse(json.as_object().unwrap()).unwrap_err();
         let with = |attribute: Value| json!({ "id": "urn:x:y", "attributes": [attribute] });
