@@ -22,6 +22,8 @@ use scim_edge_scim::query::Query;
 use scim_edge_scim::schema::Schemas;
 use scim_edge_scim::sort::{Key, Order, Sorter};
 use serde_json::{Map, Value};
+use std::cell::RefCell;
+use std::collections::{HashMap, HashSet};
 
 /// The page size where a client names none.
 pub(crate) const DEFAULT_COUNT: usize = 100;
@@ -288,8 +290,14 @@ fn find<S: Sql>(
             (Some(by), 1) => Some(Sorter::new(by, wanted.order, renderer.schemas, kind)?),
             (Some(by), _) => Some(Sorter::across(by, wanted.order, renderer.schemas, kind)?),
         };
-        let candidates =
-            Candidates { store, renderer, kind, matcher: matcher.as_ref(), sorter: sorter.as_ref() };
+        let candidates = Candidates {
+            store,
+            renderer,
+            kind,
+            matcher: matcher.as_ref(),
+            sorter: sorter.as_ref(),
+            related: RefCell::new(HashMap::new()),
+        };
         match matcher.as_ref().and_then(Matcher::lookups) {
             Some(lookups) => {
                 let mut seqs = Vec::new();
@@ -331,9 +339,25 @@ struct Candidates<'a, S> {
     kind: Kind,
     matcher: Option<&'a Matcher>,
     sorter: Option<&'a Sorter>,
+    related: RefCell<HashMap<Lookup, HashSet<i64>>>,
 }
 
 impl<S: Sql> Candidates<'_, S> {
+    /// Whether a resource is a member, or has a member, as a lookup says: asked of the tables once, for
+    /// all candidates.
+    fn relates(&self, lookup: &Lookup, seq: i64) -> Option<bool> {
+        if !matches!(lookup, Lookup::Member(_) | Lookup::Group(_)) {
+            return None;
+        }
+        if let Some(known) = self.related.borrow().get(lookup) {
+            return Some(known.contains(&seq));
+        }
+        let found: HashSet<i64> = self.store.look_up(self.kind, lookup).ok()?.into_iter().collect();
+        let relates = found.contains(&seq);
+        self.related.borrow_mut().insert(lookup.clone(), found);
+        Some(relates)
+    }
+
     /// Asks resources the filter and keeps those that satisfy it.
     fn ask(&self, batch: &[Stored], found: &mut Vec<Found>) -> Result<(), SqlError> {
         let reads = |name: &str| {
@@ -352,15 +376,7 @@ impl<S: Sql> Candidates<'_, S> {
             } else {
                 stored.resource()?
             };
-            let related = |lookup: &Lookup| match lookup {
-                Lookup::Member(id) => self.store.has_member(stored.seq, id).ok(),
-                Lookup::Group(id) => self
-                    .store
-                    .groups_of(&[&stored.id])
-                    .ok()
-                    .map(|all| all.iter().any(|(_, one)| one.group_id == *id)),
-                _ => None,
-            };
+            let related = |lookup: &Lookup| self.relates(lookup, stored.seq);
             if self.matcher.is_none_or(|matcher| matcher.matches_with(&resource, &related)) {
                 let key = self.sorter.map(|sorter| sorter.key(&resource));
                 found.push(Found { kind: self.kind, seq: stored.seq, key });
@@ -388,7 +404,7 @@ fn cut<S: Sql>(
     };
     let shown: Vec<&Found> = found.iter().skip(skip).take(wanted.count).collect();
     let seqs: Vec<i64> = shown.iter().map(|one| one.seq).collect();
-    let mut by_seq: std::collections::HashMap<i64, Stored> =
+    let mut by_seq: HashMap<i64, Stored> =
         store.of_seqs(&seqs)?.into_iter().map(|stored| (stored.seq, stored)).collect();
     let resources: Vec<Stored> = shown.iter().filter_map(|one| by_seq.remove(&one.seq)).collect();
     debug_assert!(shown.iter().zip(&resources).all(|(one, stored)| one.kind == stored.kind));

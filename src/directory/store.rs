@@ -333,11 +333,6 @@ impl<S: Sql> Store<S> {
         rows.into_iter().map(member).collect()
     }
 
-    pub(crate) fn has_member(&self, group_seq: i64, id: &str) -> Result<bool, SqlError> {
-        let text = "SELECT 1 FROM member WHERE group_seq = ? AND member_id = ?";
-        Ok(!self.sql.query(text, &[group_seq.into(), id.into()])?.is_empty())
-    }
-
     /// Adds members; those that are there already get the new `display` where one is given. Returns
     /// whether anything changed.
     pub(crate) fn add_members(&self, group_seq: i64, members: &[Member]) -> Result<bool, SqlError> {

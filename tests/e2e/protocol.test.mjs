@@ -204,6 +204,15 @@ test("3.5.2: one primary value at most", async () => {
   assert.deepEqual(added.body.emails.map((one) => one.primary), [false, true]);
 });
 
+test("3.5.2: PATCHes of one group at the same time all take effect", async () => {
+  const { body: group } = await post("/Groups", { schemas: [GROUP], displayName: "Parallel" });
+  const ids = await Promise.all([1, 2, 3, 4, 5].map(async (n) => (await post("/Users", user(`parallel-${n}`))).body.id));
+  const added = await Promise.all(ids.map((value) => patch(`/Groups/${group.id}`, { op: "Add", path: "members", value: [{ $ref: null, value }] })));
+  assert.ok(added.every((one) => one.status === 200));
+  const { body } = await client.get(`/Groups/${group.id}`);
+  assert.deepEqual(body.members.map((one) => one.value).sort(), ids.sort());
+});
+
 test("3.6: deleting: 204, then 404 for every verb, gone from lists and from conflicts", async () => {
   const { body } = await post("/Users", user("deleted"));
   const path = `/Users/${body.id}`;

@@ -1,7 +1,7 @@
 // That the README's commands do what it says, against a gateway on this machine.
 
 import assert from "node:assert/strict";
-import { execFile } from "node:child_process";
+import { execFile, execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -22,6 +22,12 @@ test("the first settings and the first key of an account", async (t) => {
   assert.equal(stdout.match(/"updateStatus":true/g)?.length, 4, stdout);
   const key = stdout.match(/"data":"(sat\.acme\.[^"]+)"/)[1];
   assert.equal((await gateway.scim("acme", key).get("/Users")).status, 200);
+});
+
+test("the benchmark measures every shape", { timeout: 200_000 }, () => {
+  const printed = execFileSync(process.execPath, [join(root, "js", "bench.mjs"), "--users", "120", "--times", "1"], { encoding: "utf8" });
+  assert.match(printed, /a user by id +[\d.]+ +1\.0/);
+  assert.match(printed, /nothing matches \(scan\) +[\d.]+ +[\d.]+/);
 });
 
 test("wrangler.toml has what the deployment's commands name", () => {
