@@ -43,8 +43,11 @@ const parts = {
 async function wasm() {
   const pack = await tool("wasm-pack");
   const env = { ...process.env, PATH: `${dirname(await tool("wasm-bindgen"))}:${process.env.PATH}` };
-  for (const table of ["filter_cases", "patch_cases", "body_cases"]) {
-    await run(pack, ["test", "--node", "--mode", "no-install", join("src", "scim"), "--test", table], { cwd: root, env });
+  const tables = { scim: ["filter_cases", "patch_cases", "body_cases"], webcrypto: ["engines"] };
+  for (const [crate, files] of Object.entries(tables)) {
+    for (const file of files) {
+      await run(pack, ["test", "--node", "--mode", "no-install", join("src", crate), "--test", file], { cwd: root, env });
+    }
   }
 }
 

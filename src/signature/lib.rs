@@ -1,50 +1,86 @@
-//! JWS signatures checked by jwt-simple, for hosts without WebCrypto: native programs, and JavaScript
-//! that cannot wait.
+//! JWS signatures checked without WebCrypto: natively, and in JavaScript that cannot wait.
 //!
-//! jwt-simple checks whole tokens only. It is given the token as it came, is asked to look at no time and
-//! no claim, and its yes or no is about the signature; what a token says is decided by the policy alone.
-//! It reads the claims all the same and says no where a registered one has the wrong type, which the
-//! policy refuses as well. RSA keys beyond 4096 bits are beyond it: they are a no.
+//! jwt-simple reads keys of curves, and says what they are made of; it checks whole tokens only, header
+//! and claims included, so that the signature itself is checked by the crates that it is built on. RSA
+//! keys it takes up to 4096 bits and keeps to itself: they are read from the JWK, up to the policy's 8192.
+//! What is decided here is about a key, bytes and a signature, and equals what WebCrypto decides.
 
+use ed25519_compact::Signature as EdwardsSignature;
 use jwt_simple::prelude::{
-    Duration, ECDSAP256PublicKeyLike, ECDSAP384PublicKeyLike, ES256PublicKey, ES384PublicKey,
-    Ed25519PublicKey, EdDSAPublicKeyLike, NoCustomClaims, PS256PublicKey, PS384PublicKey, PS512PublicKey,
-    RS256PublicKey, RS384PublicKey, RS512PublicKey, RSAPublicKeyLike, VerificationOptions,
+    ECDSAP256PublicKeyLike, ECDSAP384PublicKeyLike, ES256PublicKey, ES384PublicKey, Ed25519PublicKey,
+    EdDSAPublicKeyLike,
 };
+use p256::ecdsa::signature::Verifier as _;
+use rsa::sha2::{Digest, Sha256, Sha384, Sha512};
+use rsa::signature::Verifier as _;
+use rsa::{BigUint, RsaPublicKey, pkcs1v15, pss};
 use scim_edge_policy::algorithm::Algorithm;
-use scim_edge_policy::encoding::encode;
+use scim_edge_policy::encoding::decode;
 use scim_edge_policy::key::Key;
-use scim_edge_policy::token::TOKEN_BYTES;
+use serde_json::Value;
 
-/// Whether `signature` is the key's over `signed`, the first two parts of a token.
+/// The longest RSA modulus, in bits: the policy's.
+const RSA_BITS: usize = 8192;
+
+/// Whether `signature` (RFC 7518 §3.1, RFC 8037 §3.1) is the key's over `signed`. What cannot be checked
+/// is a no.
 pub fn check(key: &Key, algorithm: Algorithm, signed: &[u8], signature: &[u8]) -> bool {
-    let Ok(signed) = std::str::from_utf8(signed) else { return false };
-    let token = format!("{signed}.{}", encode(signature));
-    let options = || {
-        Some(VerificationOptions {
-            accept_future: true,
-            artificial_time: Some(Duration::from_secs(0)),
-            time_tolerance: None,
-            max_validity: None,
-            max_token_length: Some(TOKEN_BYTES),
-            ..VerificationOptions::default()
-        })
+    if algorithm.key_type() != key.key_type() {
+        return false;
+    }
+    let checked = match algorithm {
+        Algorithm::RS256 => pkcs1::<Sha256>(key, signed, signature),
+        Algorithm::RS384 => pkcs1::<Sha384>(key, signed, signature),
+        Algorithm::RS512 => pkcs1::<Sha512>(key, signed, signature),
+        Algorithm::PS256 => probabilistic::<Sha256>(key, signed, signature),
+        Algorithm::PS384 => probabilistic::<Sha384>(key, signed, signature),
+        Algorithm::PS512 => probabilistic::<Sha512>(key, signed, signature),
+        Algorithm::ES256 => p256(key, signed, signature),
+        Algorithm::ES384 => p384(key, signed, signature),
+        Algorithm::EdDSA => edwards(key, signed, signature),
     };
-    macro_rules! by {
-        ($key:ty) => {
-            <$key>::from_jwk(key.jwk())
-                .is_ok_and(|key| key.verify_token::<NoCustomClaims>(&token, options()).is_ok())
-        };
-    }
-    match algorithm {
-        Algorithm::RS256 => by!(RS256PublicKey),
-        Algorithm::RS384 => by!(RS384PublicKey),
-        Algorithm::RS512 => by!(RS512PublicKey),
-        Algorithm::PS256 => by!(PS256PublicKey),
-        Algorithm::PS384 => by!(PS384PublicKey),
-        Algorithm::PS512 => by!(PS512PublicKey),
-        Algorithm::ES256 => by!(ES256PublicKey),
-        Algorithm::ES384 => by!(ES384PublicKey),
-        Algorithm::EdDSA => by!(Ed25519PublicKey),
-    }
+    checked.is_some()
+}
+
+fn rsa_key(key: &Key) -> Option<RsaPublicKey> {
+    let jwk: Value = serde_json::from_str(key.jwk()).ok()?;
+    let number = |name: &str| Some(BigUint::from_bytes_be(&decode(jwk.get(name)?.as_str()?)?));
+    RsaPublicKey::new_with_max_size(number("n")?, number("e")?, RSA_BITS).ok()
+}
+
+/// RSASSA-PKCS1-v1_5 (RFC 7518 §3.3).
+fn pkcs1<D: Digest + rsa::pkcs8::AssociatedOid>(key: &Key, signed: &[u8], signature: &[u8]) -> Option<()> {
+    let key = pkcs1v15::VerifyingKey::<D>::new(rsa_key(key)?);
+    key.verify(signed, &pkcs1v15::Signature::try_from(signature).ok()?).ok()
+}
+
+/// RSASSA-PSS with a salt as long as the digest (RFC 7518 §3.5).
+fn probabilistic<D: Digest + rsa::sha2::digest::FixedOutputReset>(
+    key: &Key,
+    signed: &[u8],
+    signature: &[u8],
+) -> Option<()> {
+    let key = pss::VerifyingKey::<D>::new(rsa_key(key)?);
+    key.verify(signed, &pss::Signature::try_from(signature).ok()?).ok()
+}
+
+/// ECDSA with P-256 and SHA-256 (RFC 7518 §3.4).
+fn p256(key: &Key, signed: &[u8], signature: &[u8]) -> Option<()> {
+    let key = ES256PublicKey::from_jwk(key.jwk()).ok()?;
+    let signature = p256::ecdsa::Signature::try_from(signature).ok()?;
+    ECDSAP256PublicKeyLike::public_key(&key).as_ref().verify(signed, &signature).ok()
+}
+
+/// ECDSA with P-384 and SHA-384 (RFC 7518 §3.4).
+fn p384(key: &Key, signed: &[u8], signature: &[u8]) -> Option<()> {
+    let key = ES384PublicKey::from_jwk(key.jwk()).ok()?;
+    let signature = p384::ecdsa::Signature::try_from(signature).ok()?;
+    ECDSAP384PublicKeyLike::public_key(&key).as_ref().verify(signed, &signature).ok()
+}
+
+/// Ed25519 (RFC 8037 §3.1).
+fn edwards(key: &Key, signed: &[u8], signature: &[u8]) -> Option<()> {
+    let key = Ed25519PublicKey::from_jwk(key.jwk()).ok()?;
+    let signature = EdwardsSignature::from_slice(signature).ok()?;
+    EdDSAPublicKeyLike::public_key(&key).as_ref().verify(signed, &signature).ok()
 }
