@@ -18,11 +18,11 @@ export async function serveIdp({ port, state }) {
   const keys = keep(join(state, "idp-keys.json"), () => made);
   let url = "";
 
-  async function mint(claims, { alg = "RS256", expiresIn = 3600 } = {}) {
+  async function mint(claims, { alg = "RS256", expiresIn = 3600, typ = "JWT" } = {}) {
     const key = await importJWK(keys[alg], alg);
     const now = Math.floor(Date.now() / 1000);
     return new SignJWT({ iss: url, aud: "scim", iat: now, exp: now + expiresIn, ...claims })
-      .setProtectedHeader({ alg, kid: keys[alg].kid, typ: "JWT" })
+      .setProtectedHeader({ alg, kid: keys[alg].kid, typ })
       .sign(key);
   }
 

@@ -2,6 +2,7 @@
 
 use crate::setting::Definition;
 use scim_edge_policy::permission::{Permissions, built_in_role};
+use scim_edge_policy::rule::TrustRule;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -22,6 +23,9 @@ pub struct Document {
     pub created_at: i64,
     /// Set values by identifier; a setting that is not here has its default.
     pub settings: BTreeMap<String, SettingValue>,
+    /// Trust rules beside the one that the settings are, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub jwt_rules: BTreeMap<String, TrustRule>,
     /// By identifier.
     pub service_accounts: BTreeMap<String, ServiceAccount>,
     /// Custom roles by identifier.
@@ -117,6 +121,7 @@ impl Document {
             version: 0,
             created_at: now_ms,
             settings: BTreeMap::new(),
+            jwt_rules: BTreeMap::new(),
             service_accounts: BTreeMap::new(),
             roles: BTreeMap::new(),
             role_assignments: BTreeMap::new(),

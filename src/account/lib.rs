@@ -6,6 +6,7 @@
 pub mod api;
 mod api_keys_api;
 pub mod document;
+mod jwt_rules_api;
 pub mod published;
 mod roles_api;
 pub mod secret;
@@ -26,6 +27,8 @@ pub fn handle(document: &Document, request: &Request<'_>) -> Outcome {
     let handled = match request.route {
         AdminRoute::Settings => settings_api::handle(document, request),
         AdminRoute::Setting(which) => settings_api::get(document, request, which),
+        AdminRoute::JwtRules => jwt_rules_api::handle(document, request, None),
+        AdminRoute::JwtRule(which) => jwt_rules_api::handle(document, request, Some(which)),
         AdminRoute::ServiceAccounts => service_accounts_api::handle(document, request, None),
         AdminRoute::ServiceAccount(which) => service_accounts_api::handle(document, request, Some(which)),
         AdminRoute::Roles => roles_api::roles(document, request, None),

@@ -122,7 +122,7 @@ impl Published {
             format: FORMAT,
             account: document.account.clone(),
             version: document.version,
-            rules: default_rule(&value).into_iter().collect(),
+            rules: default_rule(&value).into_iter().chain(document.jwt_rules.values().cloned()).collect(),
             service_accounts,
             api_keys: api_keys.collect(),
             directory: DirectorySettings {
@@ -182,7 +182,8 @@ fn default_rule(value: &impl Fn(&str) -> Option<String>) -> Option<TrustRule> {
     let algorithms = items(s::ALGORITHMS).unwrap_or_default();
     Some(TrustRule {
         name: "default".to_owned(),
-        jwks_url: value(s::JWKS_URL)?,
+        jwks_url: Some(value(s::JWKS_URL)?),
+        jwks: None,
         issuer: value(s::ISSUER),
         audiences: items(s::AUDIENCE).unwrap_or_default(),
         algorithms: algorithms.iter().filter_map(|name| Algorithm::from_name(name)).collect(),
@@ -192,5 +193,6 @@ fn default_rule(value: &impl Fn(&str) -> Option<String>) -> Option<TrustRule> {
             .and_then(|text| text.parse().ok())
             .unwrap_or(DEFAULT_SKEW_SECONDS),
         max_lifetime_seconds: value(s::MAX_LIFETIME).and_then(|text| text.parse().ok()),
+        token_types: Vec::new(),
     })
 }

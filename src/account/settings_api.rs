@@ -64,7 +64,7 @@ fn list(document: &Document, request: &Request<'_>) -> Handled {
     Ok((Value::Array(settings), None))
 }
 
-fn may_view(request: &Request<'_>) -> Result<(), Failure> {
+pub(crate) fn may_view(request: &Request<'_>) -> Result<(), Failure> {
     request
         .needs(Permission::SettingView)
         .or_else(|failure| request.needs(Permission::AccountView).map_err(|_| failure))

@@ -35,6 +35,10 @@ pub enum AdminRoute {
     Settings,
     /// `/ng/api/settings/{identifier}`
     Setting(String),
+    /// `/ng/api/settings/jwt-rules`
+    JwtRules,
+    /// `/ng/api/settings/jwt-rules/{name}`
+    JwtRule(String),
     /// `/ng/api/serviceaccount`
     ServiceAccounts,
     /// `/ng/api/serviceaccount/{identifier}`
@@ -83,6 +87,8 @@ impl Route {
                 })));
             }
             ["ng", "api", "settings"] => AdminRoute::Settings,
+            ["ng", "api", "settings", "jwt-rules"] => AdminRoute::JwtRules,
+            ["ng", "api", "settings", "jwt-rules", name] => AdminRoute::JwtRule(owned(name)),
             ["ng", "api", "settings", name] => AdminRoute::Setting(owned(name)),
             ["ng", "api", "serviceaccount"] => AdminRoute::ServiceAccounts,
             ["ng", "api", "serviceaccount", name] => AdminRoute::ServiceAccount(owned(name)),

@@ -17,7 +17,12 @@ pub struct TrustRule {
     /// Its name; `default` is made of the account's four settings.
     pub name: String,
     /// Where the issuer's public keys are (a JWK Set).
-    pub jwks_url: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jwks_url: Option<String>,
+    /// The issuer's public keys themselves (a JWK Set), where they are not to be asked for. Without
+    /// either, they are where the issuer's own configuration says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jwks: Option<Value>,
     /// What `iss` must be.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub issuer: Option<String>,
@@ -36,6 +41,34 @@ pub struct TrustRule {
     /// The longest time from `iat` to `exp`, in seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_lifetime_seconds: Option<u32>,
+    /// The accepted types of token; every supported one where empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub token_types: Vec<TokenType>,
+}
+
+/// What a token says it is (RFC 7519 §5.1, RFC 9068 §2.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum TokenType {
+    /// `typ` JWT.
+    #[serde(rename = "JWT")]
+    Jwt,
+    /// `typ` at+jwt or application/at+jwt.
+    #[serde(rename = "at+jwt")]
+    AccessToken,
+    /// No `typ`.
+    #[serde(rename = "none")]
+    Unsaid,
+}
+
+/// Where a rule's keys come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeySource<'a> {
+    /// The URL of a JWK Set.
+    Url(&'a str),
+    /// A JWK Set within the rule.
+    Inline(&'a Value),
+    /// The `jwks_uri` of the issuer's configuration (OpenID Connect Discovery, RFC 8414).
+    Issuer(&'a str),
 }
 
 /// A claim and what it must be.
@@ -49,10 +82,37 @@ pub struct ClaimMatch {
     pub value: String,
 }
 
+impl KeySource<'_> {
+    /// What a fetched set is kept by; none where nothing is fetched. A URL of keys and an issuer never
+    /// have the same name, even where they are the same text.
+    pub fn name(&self) -> Option<String> {
+        match self {
+            Self::Url(url) => Some((*url).to_owned()),
+            Self::Issuer(issuer) => Some(format!("issuer {issuer}")),
+            Self::Inline(_) => None,
+        }
+    }
+}
+
 impl TrustRule {
     /// Whether tokens with this unverified `iss` can be this rule's.
     pub fn may_trust(&self, issuer: Option<&Value>) -> bool {
         self.issuer.as_deref().is_none_or(|own| issuer.and_then(Value::as_str) == Some(own))
+    }
+
+    /// Where its keys come from; none where it says nothing about them.
+    pub fn key_source(&self) -> Option<KeySource<'_>> {
+        match (&self.jwks_url, &self.jwks, &self.issuer) {
+            (Some(url), _, _) => Some(KeySource::Url(url)),
+            (None, Some(set), _) => Some(KeySource::Inline(set)),
+            (None, None, Some(issuer)) => Some(KeySource::Issuer(issuer)),
+            (None, None, None) => None,
+        }
+    }
+
+    /// Whether the rule accepts a type of token.
+    pub fn accepts_type(&self, token_type: TokenType) -> bool {
+        self.token_types.is_empty() || self.token_types.contains(&token_type)
     }
 
     /// Whether the rule accepts an algorithm.

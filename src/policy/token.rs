@@ -3,6 +3,7 @@
 use crate::algorithm::Algorithm;
 use crate::encoding::decode;
 use crate::refusal::{Reason, Refusal};
+use crate::rule::TokenType;
 use scim_edge_json::{Limits, parse_object};
 use serde_json::{Map, Value};
 
@@ -12,8 +13,12 @@ const HEADER: Limits = Limits { bytes: 4 << 10, depth: 32 };
 const PAYLOAD: Limits = Limits { bytes: 12 << 10, depth: 32 };
 const KID_BYTES: usize = 256;
 
-/// Types of token that are accepted where a rule names none; none at all is accepted too. In any case.
-const TYPES: [&str; 3] = ["jwt", "at+jwt", "application/at+jwt"];
+/// The `typ`s that are accepted, in any case; none at all is accepted too.
+const TYPES: [(&str, TokenType); 3] = [
+    ("jwt", TokenType::Jwt),
+    ("at+jwt", TokenType::AccessToken),
+    ("application/at+jwt", TokenType::AccessToken),
+];
 
 /// Header members that change what the token means; `crit` (RFC 7515 §4.1.11) in whatever form, since
 /// no extension is understood here.
@@ -23,6 +28,7 @@ const UNSUPPORTED: [&str; 5] = ["crit", "b64", "zip", "enc", "cty"];
 #[derive(Clone, Debug)]
 pub struct Unverified<'a> {
     algorithm: Algorithm,
+    token_type: TokenType,
     kid: Option<String>,
     claims: Map<String, Value>,
     signed: &'a str,
@@ -53,7 +59,7 @@ impl<'a> Unverified<'a> {
         let header = parse_object(&header_bytes, HEADER)
             .map_err(|error| Refusal::new(Reason::MalformedHeader, error.to_string()))?;
         let algorithm = algorithm(&header)?;
-        check_type(&header)?;
+        let token_type = token_type(&header)?;
         if let Some(name) = UNSUPPORTED.into_iter().find(|name| header.contains_key(*name)) {
             return Err(Refusal::new(Reason::ExtensionNotSupported, format!("the header has {name:?}")));
         }
@@ -68,6 +74,7 @@ impl<'a> Unverified<'a> {
             .map_err(|error| Refusal::new(Reason::MalformedPayload, error.to_string()))?;
         Ok(Self {
             algorithm,
+            token_type,
             kid,
             claims,
             signed: signed.ok_or_else(|| malformed("not three parts"))?,
@@ -78,6 +85,11 @@ impl<'a> Unverified<'a> {
     /// Its `alg`.
     pub fn algorithm(&self) -> Algorithm {
         self.algorithm
+    }
+
+    /// Its `typ`.
+    pub fn token_type(&self) -> TokenType {
+        self.token_type
     }
 
     /// Its `kid`.
@@ -117,14 +129,15 @@ fn algorithm(header: &Map<String, Value>) -> Result<Algorithm, Refusal> {
 }
 
 /// RFC 8725 §3.11: a token of another kind must not pass for an access token.
-fn check_type(header: &Map<String, Value>) -> Result<(), Refusal> {
+fn token_type(header: &Map<String, Value>) -> Result<TokenType, Refusal> {
+    let refuse = |sentence: String| Err(Refusal::new(Reason::TypeNotAllowed, sentence));
     match header.get("typ") {
-        None => Ok(()),
-        Some(Value::String(found)) if TYPES.iter().any(|known| found.eq_ignore_ascii_case(known)) => Ok(()),
+        None => Ok(TokenType::Unsaid),
         Some(Value::String(found)) => {
-            let found: String = found.chars().take(32).collect();
-            Err(Refusal::new(Reason::TypeNotAllowed, format!("typ {found:?} is not accepted")))
+            let known = TYPES.iter().find(|(name, _)| found.eq_ignore_ascii_case(name));
+            let shown: String = found.chars().take(32).collect();
+            known.map_or_else(|| refuse(format!("typ {shown:?} is not accepted")), |(_, kind)| Ok(*kind))
         }
-        Some(_) => Err(Refusal::new(Reason::TypeNotAllowed, "typ is not a string")),
+        Some(_) => refuse("typ is not a string".to_owned()),
     }
 }

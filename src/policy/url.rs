@@ -52,6 +52,18 @@ fn is_public_name(name: &str) -> bool {
     name.contains('.') && !name.ends_with('.') && !PRIVATE_SUFFIXES.iter().any(|suffix| below(suffix))
 }
 
+/// Where an issuer's configuration may be: by OpenID Connect Discovery §4.1, and by RFC 8414 §3.1.
+/// Empty for what is no URL.
+pub fn configuration_urls(issuer: &str) -> Vec<String> {
+    let Ok(url) = Url::parse(issuer) else { return Vec::new() };
+    let origin = url.origin().ascii_serialization();
+    let path = url.path().trim_end_matches('/');
+    vec![
+        format!("{origin}{path}/.well-known/openid-configuration"),
+        format!("{origin}/.well-known/oauth-authorization-server{path}"),
+    ]
+}
+
 /// Whether the key set at this URL signs the tokens of many tenants, so that a rule must also say
 /// whose tokens it means.
 pub fn is_shared_key_set(url: &Url) -> bool {
@@ -70,6 +82,19 @@ pub fn is_shared_key_set(url: &Url) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn configurations_lie_where_the_standards_say() {
+        assert_eq!(
+            configuration_urls("https://idp.example.com/tenant/"),
+            [
+                "https://idp.example.com/tenant/.well-known/openid-configuration",
+                "https://idp.example.com/.well-known/oauth-authorization-server/tenant",
+            ]
+        );
+        assert_eq!(configuration_urls("https://idp.example.com").len(), 2);
+        assert!(configuration_urls("idp").is_empty());
+    }
 
     #[test]
     fn public_https_names_pass() {

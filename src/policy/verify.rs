@@ -40,7 +40,7 @@ pub struct Verified {
     rule: String,
     service_account: String,
     key: KeyId,
-    keys_url: String,
+    key_source: Option<String>,
     claims: Value,
     valid_until_ms: i64,
 }
@@ -61,9 +61,9 @@ impl Verified {
         self.key
     }
 
-    /// Where that key is published.
-    pub fn keys_url(&self) -> &str {
-        &self.keys_url
+    /// What the set that has that key is kept by ([`KeySource::name`](crate::rule::KeySource::name)).
+    pub fn key_source(&self) -> Option<&str> {
+        self.key_source.as_deref()
     }
 
     /// The claims.
@@ -133,7 +133,7 @@ pub async fn verify<H: Host>(
         rule: rule.name.clone(),
         service_account: rule.service_account.clone(),
         key,
-        keys_url: rule.jwks_url.clone(),
+        key_source: rule.key_source().and_then(|source| source.name()),
         claims,
         valid_until_ms,
     })
@@ -179,6 +179,10 @@ impl<H: Host> Run<'_, H> {
         if !rule.accepts(algorithm) {
             let detail = format!("alg {} is not among the rule's", algorithm.name());
             return Err((Stage::Signature, Refusal::new(Reason::AlgorithmNotAllowed, detail)));
+        }
+        if !rule.accepts_type(self.token.token_type()) {
+            let detail = format!("the rule takes tokens of the types {:?}", rule.token_types);
+            return Err((Stage::Signature, Refusal::new(Reason::TypeNotAllowed, detail)));
         }
         let keys = self
             .host

@@ -13,11 +13,12 @@ use scim_edge_policy::algorithm::Algorithm;
 use scim_edge_policy::encoding::encode;
 use scim_edge_policy::key::{Key, KeyId};
 use scim_edge_policy::key_set::{BYTES, KeySet};
-use scim_edge_policy::rule::TrustRule;
-use scim_edge_policy::url;
+use scim_edge_policy::rule::{KeySource, TrustRule};
+use scim_edge_policy::url::{self, configuration_urls};
 use scim_edge_policy::verify::{Host, KeysUnavailable};
 use scim_edge_webcrypto::CryptoKey;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -61,7 +62,41 @@ struct Kept {
 
 thread_local! {
     static SETS: RefCell<HashMap<String, Entry>> = RefCell::new(HashMap::new());
+    static INLINE: RefCell<HashMap<String, Rc<KeySet>>> = RefCell::new(HashMap::new());
     static IMPORTED: RefCell<HashMap<(KeyId, Algorithm), CryptoKey>> = RefCell::new(HashMap::new());
+}
+
+/// Where a set is to be had: what it is kept by, and how it is asked for.
+#[derive(Clone, Debug)]
+struct Source {
+    name: String,
+    url: String,
+    is_issuer: bool,
+}
+
+impl Source {
+    fn of(source: KeySource<'_>) -> Option<Self> {
+        let (KeySource::Url(url) | KeySource::Issuer(url)) = source else { return None };
+        let is_issuer = matches!(source, KeySource::Issuer(_));
+        Some(Self { name: source.name()?, url: url.to_owned(), is_issuer })
+    }
+}
+
+/// The keys that a rule brings along, read once.
+fn inline(set: &Value) -> Result<Rc<KeySet>, KeysUnavailable> {
+    let text = set.to_string();
+    if let Some(known) = INLINE.with_borrow(|sets| sets.get(&text).cloned()) {
+        return Ok(known);
+    }
+    let parsed = KeySet::parse(text.as_bytes()).map_err(|error| KeysUnavailable(error.to_string()))?;
+    let parsed = Rc::new(parsed);
+    INLINE.with_borrow_mut(|sets| {
+        if sets.len() >= KEPT {
+            sets.clear();
+        }
+        sets.insert(text, parsed.clone());
+    });
+    Ok(parsed)
 }
 
 /// Verification's host in the Worker.
@@ -72,7 +107,12 @@ pub(crate) struct Keys<'a> {
 
 impl Host for Keys<'_> {
     async fn keys(&self, rule: &TrustRule, kid: Option<&str>) -> Result<Rc<KeySet>, KeysUnavailable> {
-        let url = rule.jwks_url.as_str();
+        if let Some(KeySource::Inline(set)) = rule.key_source() {
+            return inline(set);
+        }
+        let source = rule.key_source().and_then(Source::of);
+        let source = source.ok_or_else(|| KeysUnavailable("the rule has no keys".to_owned()))?;
+        let url = source.name.as_str();
         let now_ms = now_ms();
         let entry = match known(url) {
             Some(entry) => entry,
@@ -84,10 +124,10 @@ impl Host for Keys<'_> {
             Some(set) if kid.is_none_or(|kid| set.has_kid(kid)) => {
                 if now_ms >= entry.fresh_until && rested {
                     attempted(url, now_ms);
-                    let (environment, url) = (self.environment.clone(), url.to_owned());
+                    let (environment, source) = (self.environment.clone(), source.clone());
                     self.context.wait_until(async move {
-                        if let Err(KeysUnavailable(why)) = refresh(&environment, &url).await {
-                            console_error!("keys of {url} could not be refreshed: {why}");
+                        if let Err(KeysUnavailable(why)) = refresh(&environment, &source).await {
+                            console_error!("keys of {} could not be refreshed: {why}", source.name);
                         }
                     });
                 }
@@ -96,12 +136,12 @@ impl Host for Keys<'_> {
             Some(set) if !rested => Ok(set),
             Some(set) => {
                 attempted(url, now_ms);
-                Ok(refresh(self.environment, url).await.unwrap_or(set))
+                Ok(refresh(self.environment, &source).await.unwrap_or(set))
             }
             None if !rested => Err(KeysUnavailable("the issuer could not be reached just now".to_owned())),
             None => {
                 attempted(url, now_ms);
-                refresh(self.environment, url).await
+                refresh(self.environment, &source).await
             }
         }
     }
@@ -128,8 +168,10 @@ impl Host for Keys<'_> {
     }
 }
 
-/// Whether a fresh set of this URL has the key: what a token that was verified before still needs.
-pub(crate) fn still_has(url: &str, key: &KeyId, now_ms: i64) -> bool {
+/// Whether a fresh set of this source has the key: what a token that was verified before still needs. The
+/// keys of a rule itself change with the settings only.
+pub(crate) fn still_has(source: Option<&str>, key: &KeyId, now_ms: i64) -> bool {
+    let Some(url) = source else { return true };
     SETS.with_borrow(|sets| {
         sets.get(url).is_some_and(|entry| {
             now_ms < entry.fresh_until && entry.set.as_ref().is_some_and(|set| set.has(key))
@@ -187,8 +229,13 @@ fn kv_key(url: &str) -> String {
 }
 
 /// Asks the issuer, and keeps what it answers.
-async fn refresh(environment: &Environment, url: &str) -> Result<Rc<KeySet>, KeysUnavailable> {
-    let (set, fresh_ms) = ask(environment, url).await?;
+async fn refresh(environment: &Environment, source: &Source) -> Result<Rc<KeySet>, KeysUnavailable> {
+    let (set, fresh_ms) = if source.is_issuer {
+        ask(environment, &discover(environment, &source.url).await?).await?
+    } else {
+        ask(environment, &source.url).await?
+    };
+    let url = source.name.as_str();
     let set = Rc::new(set);
     let now_ms = now_ms();
     let (fetched_at, fresh_until) = (now_ms, now_ms.saturating_add(fresh_ms));
@@ -213,24 +260,62 @@ async fn refresh(environment: &Environment, url: &str) -> Result<Rc<KeySet>, Key
     Ok(set)
 }
 
+/// The set at a URL, and for how long it is fresh.
 async fn ask(environment: &Environment, url: &str) -> Result<(KeySet, i64), KeysUnavailable> {
-    let unavailable = |why: &str| KeysUnavailable(format!("{url}: {why}"));
-    url::check(url, environment.is_development()).map_err(unavailable)?;
-    let request = request(url).map_err(|_| unavailable("no request can be made of it"))?;
-    let answer = fetch(&request).await.map_err(|_| unavailable("could not be reached"))?;
-    if answer.status() != 200 {
-        return Err(unavailable(&format!("answered {}", answer.status())));
-    }
-    let fresh_ms = fresh_ms(answer.headers().get("cache-control").ok().flatten().as_deref());
-    let text =
-        read(answer.body(), BYTES).await.map_err(|_| unavailable("the answer is too long or broke off"))?;
-    let set = KeySet::parse(&text).map_err(|error| unavailable(&error.to_string()))?;
-    Ok((set, fresh_ms))
+    let answer = get(environment, url, "application/jwk-set+json, application/json").await?;
+    let set = KeySet::parse(&answer.body).map_err(|error| unavailable(url, &error.to_string()))?;
+    Ok((set, fresh_ms(answer.cache_control.as_deref())))
 }
 
-fn request(url: &str) -> Result<Request, wasm_bindgen::JsValue> {
+/// Where an issuer says that its keys are (OpenID Connect Discovery §4, RFC 8414 §3). What it says of
+/// itself must be the issuer, to the letter: another's configuration could lie here.
+async fn discover(environment: &Environment, issuer: &str) -> Result<String, KeysUnavailable> {
+    let mut why = unavailable(issuer, "the issuer is no URL");
+    for url in configuration_urls(issuer) {
+        match get(environment, &url, "application/json").await {
+            Ok(answer) => {
+                let limits = scim_edge_json::Limits { bytes: BYTES, depth: 16 };
+                let configuration = scim_edge_json::parse_object(&answer.body, limits)
+                    .map_err(|error| unavailable(&url, &error.to_string()))?;
+                let text = |name: &str| configuration.get(name).and_then(|value| value.as_str());
+                if text("issuer") != Some(issuer) {
+                    return Err(unavailable(&url, "names another issuer"));
+                }
+                let keys = text("jwks_uri").ok_or_else(|| unavailable(&url, "has no jwks_uri"))?;
+                return Ok(keys.to_owned());
+            }
+            Err(error) => why = error,
+        }
+    }
+    Err(why)
+}
+
+struct Got {
+    body: Vec<u8>,
+    cache_control: Option<String>,
+}
+
+async fn get(environment: &Environment, url: &str, accept: &str) -> Result<Got, KeysUnavailable> {
+    url::check(url, environment.is_development()).map_err(|why| unavailable(url, why))?;
+    let request = request(url, accept).map_err(|_| unavailable(url, "no request can be made of it"))?;
+    let answer = fetch(&request).await.map_err(|_| unavailable(url, "could not be reached"))?;
+    if answer.status() != 200 {
+        return Err(unavailable(url, &format!("answered {}", answer.status())));
+    }
+    let cache_control = answer.headers().get("cache-control").ok().flatten();
+    let body = read(answer.body(), BYTES)
+        .await
+        .map_err(|_| unavailable(url, "the answer is too long or broke off"))?;
+    Ok(Got { body, cache_control })
+}
+
+fn unavailable(url: &str, why: &str) -> KeysUnavailable {
+    KeysUnavailable(format!("{url}: {why}"))
+}
+
+fn request(url: &str, accept: &str) -> Result<Request, wasm_bindgen::JsValue> {
     let headers = Headers::new()?;
-    headers.set("accept", "application/jwk-set+json, application/json")?;
+    headers.set("accept", accept)?;
     let init = RequestInit::new();
     init.set_headers(&headers);
     init.set_redirect(RequestRedirect::Manual);

@@ -31,7 +31,7 @@ pub(crate) fn get(token: &str, account: &str, version: u64, now_ms: i64) -> Opti
         let holds = entry.account == account
             && entry.version == version
             && now_ms < verified.valid_until_ms()
-            && still_has(verified.keys_url(), &verified.key(), now_ms);
+            && still_has(verified.key_source(), &verified.key(), now_ms);
         holds.then(|| verified.clone())
     })
 }

@@ -421,3 +421,75 @@ fn random_bodies_are_refused_in_good_order() {
         }
     }
 }
+
+#[test]
+fn named_rules() {
+    let mut account = Account::new();
+    account.service_account("sa");
+    let path = |name: &str| format!("/ng/api/settings/jwt-rules/{name}");
+    let rule = |more: Value| {
+        let mut rule = json!({ "jwksUrl": "https://idp.example.com/keys", "serviceAccount": "sa",
+            "claims": [{ "field": "sub", "value": "x" }] });
+        for (name, value) in more.as_object().unwrap() {
+            rule[name] = value.clone();
+        }
+        rule
+    };
+    let made =
+        account.ok("PUT", &path("okta"), rule(json!({ "tokenTypes": ["at+jwt"], "clockSkewSeconds": 0 })));
+    assert_eq!((&made["name"], &made["clockSkewSeconds"]), (&json!("okta"), &json!(0)));
+    assert_eq!(account.ok("GET", &path("okta"), Value::Null), made);
+    assert_eq!(account.ok("GET", "/ng/api/settings/jwt-rules", Value::Null), json!([made]));
+    // What was shown can be put back.
+    assert_eq!(account.ok("PUT", &path("okta"), made.clone()), made);
+    // Keys within the rule: only what checks a signature is kept.
+    let key = json!({ "kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo", "d": "secret", "kid": "k" });
+    let inline = json!({ "jwks": { "keys": [key, { "kty": "oct", "k": "AA" }] }, "serviceAccount": "sa",
+        "issuer": "https://idp.example.com", "audiences": ["scim"] });
+    let shown = account.ok("PUT", &path("inline"), inline);
+    assert_eq!(shown["jwks"]["keys"].as_array().unwrap().len(), 1);
+    assert!(!shown.to_string().contains("secret"));
+    // The issuer alone says where the keys are.
+    let discovered =
+        json!({ "issuer": "https://idp.example.com", "audiences": ["scim"], "serviceAccount": "sa" });
+    account.ok("PUT", &path("discovered"), discovered);
+    let published: Value = serde_json::from_str(&Published::of(&account.document).to_json()).unwrap();
+    let names: Vec<&str> =
+        published["rules"].as_array().unwrap().iter().map(|rule| rule["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["discovered", "inline", "okta"]);
+    for (field, more) in [
+        ("jwksUrl", json!({ "jwksUrl": "http://idp.example.com/keys" })),
+        ("jwksUrl", json!({ "jwksUrl": "https://10.0.0.1/keys" })),
+        ("jwksUrl", json!({ "jwksUrl": null })),
+        ("jwksUrl", json!({ "jwksUrl": "https://login.microsoftonline.com/common/discovery/v2.0/keys" })),
+        ("jwks", json!({ "jwks": { "keys": [key] } })),
+        ("jwks", json!({ "jwksUrl": null, "jwks": { "keys": [] } })),
+        ("issuer", json!({ "jwksUrl": null, "issuer": "idp" })),
+        ("serviceAccount", json!({ "serviceAccount": "nobody" })),
+        ("claims", json!({ "claims": [] })),
+        ("claims", json!({ "claims": [{ "field": "sub" }] })),
+        ("claims", json!({ "claims": [{ "field": "", "value": "x" }] })),
+        ("algorithms", json!({ "algorithms": ["HS256"] })),
+        ("tokenTypes", json!({ "tokenTypes": ["dpop+jwt"] })),
+        ("clockSkewSeconds", json!({ "clockSkewSeconds": 301 })),
+        ("maxLifetimeSeconds", json!({ "maxLifetimeSeconds": "600" })),
+        ("isuer", json!({ "isuer": "https://idp.example.com" })),
+        ("name", json!({ "name": "other" })),
+    ] {
+        let answer = account.refused(400, "INVALID_REQUEST", "PUT", &path("bad"), rule(more.clone()));
+        assert_eq!(answer["errors"][0]["fieldId"], field, "{more}: {answer}");
+    }
+    for name in ["default", "Okta", "a.b"] {
+        account.refused(400, "INVALID_REQUEST", "PUT", &path(name), rule(json!({})));
+    }
+    account.refused(404, "ENTITY_NOT_FOUND", "GET", &path("none"), Value::Null);
+    account.refused(405, "METHOD_NOT_ALLOWED", "POST", &path("okta"), rule(json!({})));
+    account.ok("DELETE", &path("okta"), Value::Null);
+    account.refused(404, "ENTITY_NOT_FOUND", "DELETE", &path("okta"), Value::Null);
+    for n in 0..18 {
+        account.ok("PUT", &path(&format!("rule{n}")), rule(json!({})));
+    }
+    account.refused(400, "INVALID_REQUEST", "PUT", &path("one-more"), rule(json!({})));
+    account.permissions = built_in_role("_scim_provisioner").unwrap();
+    account.refused(403, "NG_ACCESS_DENIED", "PUT", &path("rule1"), rule(json!({})));
+}

@@ -34,7 +34,8 @@ fn every_token_of_the_table() {
             Value::String(name) => &table["sets"][name],
             keys => keys,
         };
-        let found = decide(&json!({ "keys": keys }).to_string(), &rule, case["token"].as_str().unwrap(), now_ms);
+        let found =
+            decide(&json!({ "keys": keys }).to_string(), &rule, case["token"].as_str().unwrap(), now_ms);
         let found = match &found {
             Ok(verified) => {
                 assert_eq!(verified.service_account(), rule.service_account);

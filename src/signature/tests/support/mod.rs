@@ -34,7 +34,8 @@ impl Host for Fixed {
 pub fn rule(claims: &[(&str, &str)]) -> TrustRule {
     TrustRule {
         name: "default".into(),
-        jwks_url: "https://idp.example.com/keys".into(),
+        jwks_url: Some("https://idp.example.com/keys".into()),
+        jwks: None,
         issuer: None,
         audiences: Vec::new(),
         algorithms: Vec::new(),
@@ -45,6 +46,7 @@ pub fn rule(claims: &[(&str, &str)]) -> TrustRule {
         service_account: "provisioner".into(),
         clock_skew_seconds: 30,
         max_lifetime_seconds: None,
+        token_types: Vec::new(),
     }
 }
 
