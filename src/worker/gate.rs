@@ -138,7 +138,7 @@ impl Gate<'_> {
             Some(verified) => verified,
             None => {
                 let host = Keys { environment: self.environment, context: self.context };
-                let verified = Rc::new(verify(&host, &published.rules, token, now_ms, |_| {}).await?);
+                let verified = Rc::new(verify(&host, &published.rules, token, now_ms).await?);
                 tokens::keep(token, &published.account, published.version, verified.clone());
                 verified
             }
