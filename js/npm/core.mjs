@@ -55,18 +55,18 @@ function made(make) {
 
 const json = (value) => JSON.stringify(value) ?? "null";
 
-/** The `Authorization` of headers: a Headers, a Map, an object or pairs. */
-function authorization(headers) {
+/** A header of a Headers, a Map, an object or pairs; two of a name are none that holds. */
+function header(headers, wanted) {
   if (headers === undefined || headers === null) return undefined;
-  if (typeof headers.get === "function") return headers.get("authorization") ?? headers.get("Authorization") ?? undefined;
+  if (typeof headers.get === "function") return headers.get(wanted.toLowerCase()) ?? headers.get(wanted) ?? undefined;
   const pairs = Symbol.iterator in headers ? [...headers] : Object.entries(headers);
-  const values = pairs.filter(([name]) => name.toLowerCase() === "authorization").flatMap(([, value]) => value);
-  // Two credentials are none.
+  const values = pairs.filter(([name]) => name.toLowerCase() === wanted.toLowerCase()).flatMap(([, value]) => value);
   return values.length > 0 ? values.join(", ") : undefined;
 }
 
 function asked({ method, url, headers, operation, token }) {
-  return operation === undefined ? json({ method, url: String(url), authorization: authorization(headers) }) : json({ operation, token });
+  if (operation !== undefined) return json({ operation, token });
+  return json({ method, url: String(url), authorization: header(headers, "Authorization"), dpop: header(headers, "DPoP") });
 }
 
 /** An account's policy: see index.d.ts. */

@@ -25,6 +25,8 @@ export interface TrustRule {
   /** The longest time from `iat` to `exp`. */
   maxLifetimeSeconds?: number;
   tokenTypes?: ("JWT" | "at+jwt" | "none")[];
+  /** Demands tokens that are bound to a key, and requests that prove to have it (RFC 9449). */
+  dpop?: boolean;
 }
 
 /** The token settings of the gateway's settings API; together they are the rule `default`. */
@@ -76,6 +78,8 @@ export interface Allowed {
   claims: Record<string, unknown>;
   /** The rule that trusted the token. */
   rule: string;
+  /** Of a request with DPoP: refuse what comes with the same `id` again before `expires` (milliseconds since the epoch). */
+  proof: { id: string; expires: number } | null;
 }
 
 export interface Denied {

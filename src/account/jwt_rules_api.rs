@@ -24,7 +24,7 @@ const TEXT: usize = 2048;
 const LIFETIME: u32 = 31_536_000;
 
 /// The members of a rule.
-const MEMBERS: [&str; 11] = [
+const MEMBERS: [&str; 12] = [
     "name",
     "jwksUrl",
     "jwks",
@@ -36,6 +36,7 @@ const MEMBERS: [&str; 11] = [
     "clockSkewSeconds",
     "maxLifetimeSeconds",
     "tokenTypes",
+    "dpop",
 ];
 
 pub(crate) fn handle(document: &Document, request: &Request<'_>, which: Option<&str>) -> Handled {
@@ -121,6 +122,12 @@ pub fn rule(
             .unwrap_or(DEFAULT_SKEW_SECONDS),
         max_lifetime_seconds: number(body, "maxLifetimeSeconds", 1, LIFETIME)?,
         token_types: list::<TokenType>(body, "tokenTypes", "JWT, at+jwt, none")?,
+        dpop: match body.get("dpop") {
+            None | Some(Value::Null) => false,
+            Some(value) => {
+                value.as_bool().ok_or_else(|| Failure::invalid("dpop", "must be true or false"))?
+            }
+        },
     };
     check(&rule, development)?;
     Ok(rule)

@@ -4,6 +4,7 @@ use crate::engine::Engine;
 use scim_edge_account::published::Published;
 use scim_edge_json::Limits;
 use scim_edge_policy::credentials::Credentials;
+use scim_edge_policy::dpop::{self, Shown};
 use scim_edge_policy::operation::Operation;
 use scim_edge_policy::permission::Permission;
 use scim_edge_policy::refusal::{Reason, Refusal};
@@ -21,7 +22,7 @@ const REQUEST: Limits = Limits { bytes: 16 << 20, depth: 4 };
 
 /// What is asked: an HTTP request (`method`, `url`, `authorization`), or an operation by name and a token.
 pub(crate) enum Request {
-    Http { method: String, url: String, authorization: Option<String> },
+    Http { method: String, url: String, authorization: Option<String>, dpop: Option<String> },
     Operation { name: String, token: String },
 }
 
@@ -37,17 +38,22 @@ impl Request {
                 method: get("method")?.ok_or("method must be a string")?,
                 url: get("url")?.ok_or("url must be a string")?,
                 authorization: get("authorization")?,
+                dpop: get("dpop")?,
             }),
         }
     }
 
-    /// The token that it carries.
-    fn token(&self) -> Result<&str, Refusal> {
+    /// The token that it carries, and how it is shown.
+    fn token(&self) -> Result<(&str, Shown<'_>), Refusal> {
         match self {
-            Self::Operation { token, .. } => Ok(token),
-            Self::Http { url, authorization, .. } => {
+            Self::Operation { token, .. } => {
+                Ok((token, Shown { bound: false, proof: None, method: "", url: "" }))
+            }
+            Self::Http { method, url, authorization, dpop } => {
+                let shown = |bound| Shown { bound, proof: dpop.as_deref(), method, url };
                 match Credentials::of(authorization.as_deref(), target(url).1)? {
-                    Credentials::Token(token) => Ok(token),
+                    Credentials::Token(token) => Ok((token, shown(false))),
+                    Credentials::Bound(token) => Ok((token, shown(true))),
                     Credentials::ApiKey(_) => {
                         Err(Refusal::new(Reason::ApiKeyNotValid, "the gateway's own keys are not known here"))
                     }
@@ -74,12 +80,16 @@ fn text_of(body: &Map<String, Value>, name: &str) -> Result<Option<String>, Stri
 
 /// Decides. Whatever fails on the way is a refusal.
 pub(crate) async fn answer(engine: &Engine, published: &Published, request: &Request, now_ms: i64) -> Value {
-    let token = match request.token() {
-        Ok(token) => token,
+    let (token, shown) = match request.token() {
+        Ok(shown) => shown,
         Err(refusal) => return refused(&refusal),
     };
     let verified = match verify(engine, &published.rules, token, now_ms).await {
         Ok(verified) => verified,
+        Err(refusal) => return refused(&refusal),
+    };
+    let proof = match dpop::admit(engine, &verified, token, &shown, now_ms).await {
+        Ok(proof) => proof,
         Err(refusal) => return refused(&refusal),
     };
     let operation = match request.operation(published) {
@@ -106,6 +116,7 @@ pub(crate) async fn answer(engine: &Engine, published: &Published, request: &Req
         "operation": operation.name,
         "claims": verified.claims(),
         "rule": verified.rule(),
+        "proof": proof.map(|proof| json!({ "id": proof.id(), "expires": proof.expires_ms() })),
     })
 }
 

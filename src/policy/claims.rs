@@ -44,11 +44,21 @@ fn check_matches(rule: &TrustRule, claims: &Value, _: i64) -> Result<(), Refusal
     }
 }
 
-fn check_binding(_: &TrustRule, claims: &Value, _: i64) -> Result<(), Refusal> {
-    match claims.get("cnf") {
-        Some(_) => Err(Refusal::new(Reason::SenderConstrained, "the token has cnf: it is bound to a key")),
-        None => Ok(()),
+/// `cnf` (RFC 7800): a token that is bound is no bearer's, and where the rule demands it, it is bound.
+fn check_binding(rule: &TrustRule, claims: &Value, _: i64) -> Result<(), Refusal> {
+    let refuse = |why| Err(Refusal::new(Reason::SenderConstrained, why));
+    match (rule.dpop, claims.get("cnf")) {
+        (false, None) => Ok(()),
+        (false, Some(_)) => refuse("the token has cnf: it is bound to a key"),
+        (true, _) if thumbprint(claims).is_some() => Ok(()),
+        (true, _) => refuse("the rule demands DPoP: cnf must be an object with nothing but jkt"),
     }
+}
+
+/// The thumbprint of the key that a token is bound to (RFC 9449 §6.1).
+pub(crate) fn thumbprint(claims: &Value) -> Option<&str> {
+    let binding = claims.get("cnf")?.as_object().filter(|binding| binding.len() == 1)?;
+    binding.get("jkt")?.as_str()
 }
 
 /// Seconds as f64: exact for every millisecond of the next 200,000 years, and a fraction in a claim

@@ -76,6 +76,11 @@ impl Verified {
         self.claims.get("sub").and_then(Value::as_str)
     }
 
+    /// The thumbprint of the key that the token is bound to (RFC 9449): the request must prove to have it.
+    pub fn bound_to(&self) -> Option<&str> {
+        claims::thumbprint(&self.claims)
+    }
+
     /// When the token stops being valid (skew included), in milliseconds since the epoch.
     pub fn valid_until_ms(&self) -> i64 {
         self.valid_until_ms

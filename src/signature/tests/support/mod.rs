@@ -47,6 +47,7 @@ pub fn rule(claims: &[(&str, &str)]) -> TrustRule {
         clock_skew_seconds: 30,
         max_lifetime_seconds: None,
         token_types: Vec::new(),
+        dpop: false,
     }
 }
 
