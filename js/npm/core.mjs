@@ -1,6 +1,6 @@
 // What every host's entry has in common. The Wasm is instantiated when it is first needed.
 
-import init, { Filter as WasmFilter, Policy as WasmPolicy, applyPatch as patch, initSync, validate as read } from "./wasm/scim_edge.js";
+import init, { Filter as WasmFilter, Policy as WasmPolicy, applyPatch as patch, initSync, isKeySet, validate as read } from "./wasm/scim_edge.js";
 import { fetchedKeys, givenKeys } from "./keys.mjs";
 
 /** A mistake of the caller's. `code` is stable; `position` is the byte of a filter where it is. */
@@ -118,7 +118,7 @@ function sources({ settings = {}, rules = {} }) {
 export async function createPolicy({ keys, now = Date.now, development = false, fetch = globalThis.fetch, ...settings }) {
   await load();
   const core = made(() => new WasmPolicy(json(settings), development));
-  const host = { development, now, fetch: (...args) => fetch(...args) };
+  const host = { development, now, isKeySet, fetch: (...args) => fetch(...args) };
   const source = keys === undefined ? fetchedKeys(host) : givenKeys(keys);
   return new Policy(core, source, now, sources(settings));
 }

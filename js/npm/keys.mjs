@@ -56,9 +56,6 @@ async function discover(issuer, host) {
   throw failure;
 }
 
-/** Whether a text is a set with keys in it; which of them are usable, the core decides. */
-const isKeySet = (text) => Array.isArray(JSON.parse(text).keys);
-
 const hasKid = (text, kid) => kid === undefined || JSON.parse(text).keys.some((key) => key?.kid === kid);
 
 /** Fetches and keeps key sets by the names that rules give them: a URL, or `issuer` and one. */
@@ -72,7 +69,8 @@ export function fetchedKeys(host) {
     entry.attemptedAt = host.now();
     const url = name.startsWith("issuer ") ? await discover(name.slice(7), host) : name;
     const { text, freshUntil } = await get(url, host);
-    if (!isKeySet(text)) throw new Error(`${url}: is no key set`);
+    // Nothing but a set with a usable key replaces a good one.
+    if (!host.isKeySet(text)) throw new Error(`${url}: is no key set`);
     Object.assign(entry, { text, freshUntil, fetchedAt: host.now() });
     return text;
   }

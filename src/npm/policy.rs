@@ -8,6 +8,7 @@ use scim_edge_account::document::{Document, ServiceAccount, SettingValue};
 use scim_edge_account::published::Published;
 use scim_edge_account::{jwt_rule, setting};
 use scim_edge_json::Limits;
+use scim_edge_policy::key_set::KeySet;
 use scim_edge_policy::permission::{Permission, Permissions, built_in_role};
 use scim_edge_policy::verify::{at_once, explain};
 use serde_json::{Map, Value, json};
@@ -77,6 +78,12 @@ impl Policy {
         }
         .to_string()
     }
+}
+
+/// Whether a text is a JWK Set with a key in it that can check a signature.
+#[wasm_bindgen(js_name = isKeySet)]
+pub fn is_key_set(text: &str) -> bool {
+    KeySet::parse(text.as_bytes()).is_ok()
 }
 
 /// A JavaScript time is a whole number far below 2^53.

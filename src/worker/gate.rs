@@ -146,7 +146,17 @@ impl Gate<'_> {
         let verified = match tokens::get(token, &published.account, published.version, now_ms) {
             Some(verified) => verified,
             None => {
-                let verified = Rc::new(verify(&host, &published.rules, token, now_ms).await?);
+                let (account, version) = (published.account.as_str(), published.version);
+                if tokens::is_refused(token, account, version, now_ms) {
+                    let refusal = Refusal::new(Reason::SignatureMismatch, "found so a moment ago");
+                    return Err(refusal);
+                }
+                let verified = verify(&host, &published.rules, token, now_ms).await.inspect_err(|refusal| {
+                    if refusal.reason == Reason::SignatureMismatch {
+                        tokens::refuse(token, account, version, now_ms);
+                    }
+                });
+                let verified = Rc::new(verified?);
                 tokens::keep(token, &published.account, published.version, verified.clone());
                 verified
             }

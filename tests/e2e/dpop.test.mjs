@@ -58,7 +58,6 @@ test("a bound token is no bearer's, and an unbound one is not enough", async () 
 test("proofs that do not hold", async () => {
   const other = await generateKeyPair("ES256", { extractable: true });
   const secret = await exportJWK(pair.privateKey);
-  const { jwk: _, ...rest } = { jwk };
   const bad = {
     "another method": await proof({ htm: "POST" }),
     "another URL": await proof({ htu: `${url}/1` }),
@@ -72,7 +71,7 @@ test("proofs that do not hold", async () => {
     "an empty jti": await proof({ jti: "" }),
     "a long jti": await proof({ jti: "x".repeat(257) }),
     "another typ": await proof({}, { typ: "JWT" }),
-    "no key": await proof(rest, { jwk: undefined }),
+    "no key": await proof({}, { jwk: undefined }),
     "a private key": await proof({}, { jwk: secret }),
     "another key, its own": await proof({}, { jwk: await exportJWK(other.publicKey) }, other.privateKey),
     "another key's signature": await proof({}, {}, other.privateKey),
