@@ -11,6 +11,7 @@ use scim_edge_scim::endpoint::Endpoint;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{AbortSignal, Headers, Request, RequestInit, RequestRedirect, Response};
+use worker::console_error;
 
 /// How long the origin may take to answer, body included.
 const TIME_LIMIT_MS: u32 = 30_000;
@@ -108,7 +109,18 @@ pub(crate) fn percent_encoded(text: &str) -> String {
 impl Origin {
     /// Sends one request and reads the whole answer.
     pub(crate) async fn send(&self, outgoing: Outgoing<'_>) -> Result<Answer, NoAnswer> {
-        let answer = self.exchange(outgoing).await.map_err(|_| NoAnswer::Unreachable)?;
+        let mut answer = self.exchange(&outgoing).await;
+        // A connection that was kept may have been closed at the other end: what changes nothing is sent
+        // once more (RFC 9110 §9.2.2).
+        let again =
+            matches!(outgoing.method, "GET" | "HEAD") && answer.as_ref().is_err_and(|error| !is_late(error));
+        if again {
+            answer = self.exchange(&outgoing).await;
+        }
+        let answer = answer.map_err(|error| {
+            console_error!("the origin did not answer a {}: {}", outgoing.method, sentence(&error));
+            NoAnswer::Unreachable
+        })?;
         let status = answer.status();
         if (300..400).contains(&status) && status != 304 {
             return Err(NoAnswer::Redirect);
@@ -130,7 +142,7 @@ impl Origin {
         self.send(Outgoing { method: "GET", path, headers, body: None }).await
     }
 
-    async fn exchange(&self, outgoing: Outgoing<'_>) -> Result<Response, JsValue> {
+    async fn exchange(&self, outgoing: &Outgoing<'_>) -> Result<Response, JsValue> {
         let headers = Headers::new()?;
         for (name, value) in &outgoing.headers {
             headers.set(name, value)?;
@@ -157,4 +169,14 @@ pub(crate) async fn fetch(request: &Request) -> Result<Response, JsValue> {
     let fetch: Function = Reflect::get(&global, &"fetch".into())?.dyn_into()?;
     let promise: Promise = fetch.call1(&global, request)?.dyn_into()?;
     JsFuture::from(promise).await?.dyn_into()
+}
+
+/// Whether the time was up.
+fn is_late(error: &JsValue) -> bool {
+    Reflect::get(error, &"name".into()).is_ok_and(|name| name == "TimeoutError")
+}
+
+/// What the platform says went wrong.
+fn sentence(error: &JsValue) -> String {
+    error.dyn_ref::<js_sys::Error>().map(|error| String::from(error.message())).unwrap_or_default()
 }

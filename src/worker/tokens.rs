@@ -14,13 +14,14 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 
-/// How many tokens an isolate keeps.
+/// How many tokens an isolate keeps, and of how many bytes together.
 const KEPT: usize = 4_096;
+const KEPT_BYTES: usize = 8 << 20;
 
 /// How long a forged token is known as one, in milliseconds.
 const REFUSED_MS: i64 = 10_000;
 /// How many of them.
-const REFUSED_KEPT: usize = 1_024;
+const REFUSED_KEPT: usize = 256;
 
 struct Entry {
     account: String,
@@ -56,7 +57,8 @@ pub(crate) fn get(token: &str, account: &str, version: u64, now_ms: i64) -> Opti
 /// once more, and no order has to be kept on every use.
 pub(crate) fn keep(token: &str, account: &str, version: u64, verified: Rc<Verified>) {
     TOKENS.with_borrow_mut(|tokens| {
-        if tokens.len() >= KEPT {
+        let bytes: usize = if tokens.len() % 64 == 0 { tokens.keys().map(String::len).sum() } else { 0 };
+        if tokens.len() >= KEPT || bytes >= KEPT_BYTES {
             tokens.clear();
         }
         tokens.insert(token.to_owned(), Entry { account: account.to_owned(), version, verified });

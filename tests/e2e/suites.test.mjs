@@ -32,7 +32,7 @@ async function scim2Server(t) {
       probe.close(() => resolve(port));
     });
   });
-  const child = spawn(join(bin, "scim2-server"), ["--port", String(port)], { stdio: "ignore" });
+  const child = spawn(join(bin, "python"), [join(root, "tests", "suites", "serve_scim2.py"), "--port", String(port)], { stdio: "ignore" });
   t.after(() => child.kill());
   const base = `http://127.0.0.1:${port}/v2`;
   await until(() => fetch(`${base}/ServiceProviderConfig`).then((a) => a.ok).catch(() => false));
