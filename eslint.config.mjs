@@ -2,7 +2,7 @@ import js from "@eslint/js";
 import globals from "globals";
 
 export default [
-  { ignores: ["build/", "target/", "node_modules/", "pkg/"] },
+  { ignores: ["build/", "target/", "**/node_modules/", "pkg/"] },
   js.configs.recommended,
   {
     languageOptions: { globals: globals.node },

@@ -1,6 +1,6 @@
 // Builds the npm package into `pkg/`: the Wasm and its JavaScript beside the committed manifest.
 
-import { copyFileSync, mkdirSync } from "node:fs";
+import { copyFileSync, mkdirSync, readdirSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { fail, step } from "./log.mjs";
@@ -27,7 +27,7 @@ export async function buildPackage() {
     await run(process.execPath, [optimise, "-O3", ...FEATURES, file, "-o", file], { quiet: true });
   });
   mkdirSync(out, { recursive: true });
-  for (const name of ["index.mjs", "node.mjs", "index.d.ts"]) {
+  for (const name of readdirSync(join(root, "js", "npm"))) {
     copyFileSync(join(root, "js", "npm", name), join(out, name));
   }
   return dirname(join(out, "package.json"));

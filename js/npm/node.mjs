@@ -1,8 +1,8 @@
-// scim-edge for Node: the Wasm lies beside this file.
+// scim-edge for Node, Deno and Bun: the Wasm lies beside this file.
 
 import { readFileSync } from "node:fs";
-import { load } from "./index.mjs";
+import { provide } from "./core.mjs";
 
-await load(readFileSync(new URL("./wasm/scim_edge_bg.wasm", import.meta.url)));
+provide(() => readFileSync(new URL("./wasm/scim_edge_bg.wasm", import.meta.url)));
 
-export { ScimEdgeError, matchFilter, verifyToken } from "./index.mjs";
+export { ScimEdgeError, applyPatch, createPolicy, load, matches, parseFilter, validate } from "./core.mjs";

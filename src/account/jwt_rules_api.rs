@@ -24,7 +24,7 @@ const TEXT: usize = 2048;
 const LIFETIME: u32 = 31_536_000;
 
 /// The members of a rule.
-const MEMBERS: [&str; 11] = [
+const MEMBERS: [&str; 12] = [
     "name",
     "jwksUrl",
     "jwks",
@@ -36,6 +36,7 @@ const MEMBERS: [&str; 11] = [
     "clockSkewSeconds",
     "maxLifetimeSeconds",
     "tokenTypes",
+    "dpop",
 ];
 
 pub(crate) fn handle(document: &Document, request: &Request<'_>, which: Option<&str>) -> Handled {
@@ -51,7 +52,7 @@ pub(crate) fn handle(document: &Document, request: &Request<'_>, which: Option<&
         }
         ("PUT", Some(name)) => {
             request.needs(Permission::SettingEdit)?;
-            let rule = read(document, request, name)?;
+            let rule = rule(document, &request.object()?, name, request.development)?;
             let mut new = document.clone();
             new.jwt_rules.insert(name.to_owned(), rule.clone());
             if new.jwt_rules.len() > RULES {
@@ -78,7 +79,16 @@ fn missing(name: &str) -> Failure {
     Failure::not_found("JWT rule", name)
 }
 
-fn read(document: &Document, request: &Request<'_>, name: &str) -> Result<TrustRule, Failure> {
+/// A rule of an account's, as the API takes it. In development its URLs may name loopback addresses.
+///
+/// # Errors
+/// The member that is wrong, and why.
+pub fn rule(
+    document: &Document,
+    body: &Map<String, Value>,
+    name: &str,
+    development: bool,
+) -> Result<TrustRule, Failure> {
     let is_name = (1..=64).contains(&name.len())
         && name
             .bytes()
@@ -88,33 +98,38 @@ fn read(document: &Document, request: &Request<'_>, name: &str) -> Result<TrustR
             "must be 1 to 64 lower-case letters, digits, _ and -; default is the rule of the settings";
         return Err(Failure::invalid("name", sentence));
     }
-    let body = request.object()?;
     if let Some(unknown) = body.keys().find(|member| !MEMBERS.contains(&member.as_str())) {
         return Err(Failure::invalid(unknown, format!("is not one of {}", MEMBERS.join(", "))));
     }
-    if text(&body, "name", 64)?.is_some_and(|own| own != name) {
+    if text(body, "name", 64)?.is_some_and(|own| own != name) {
         return Err(Failure::invalid("name", "must be the name in the path"));
     }
-    let service_account = required(&body, "serviceAccount", 128)?;
+    let service_account = required(body, "serviceAccount", 128)?;
     if !document.service_accounts.contains_key(&service_account) {
         let sentence = format!("service account {service_account:?} does not exist in this account");
         return Err(Failure::invalid("serviceAccount", sentence));
     }
     let rule = TrustRule {
         name: name.to_owned(),
-        jwks_url: text(&body, "jwksUrl", url::LIMIT)?,
-        jwks: inline_keys(&body)?,
-        issuer: text(&body, "issuer", TEXT)?.filter(|issuer| !issuer.is_empty()),
-        audiences: list(&body, "audiences", "an array of texts")?,
-        algorithms: list::<Algorithm>(&body, "algorithms", &Algorithm::ALL.map(Algorithm::name).join(", "))?,
-        claims: list(&body, "claims", "an array of {\"field\", \"value\"}")?,
+        jwks_url: text(body, "jwksUrl", url::LIMIT)?,
+        jwks: inline_keys(body)?,
+        issuer: text(body, "issuer", TEXT)?.filter(|issuer| !issuer.is_empty()),
+        audiences: list(body, "audiences", "an array of texts")?,
+        algorithms: list::<Algorithm>(body, "algorithms", &Algorithm::ALL.map(Algorithm::name).join(", "))?,
+        claims: list(body, "claims", "an array of {\"field\", \"value\"}")?,
         service_account,
-        clock_skew_seconds: number(&body, "clockSkewSeconds", 0, MAX_SKEW_SECONDS)?
+        clock_skew_seconds: number(body, "clockSkewSeconds", 0, MAX_SKEW_SECONDS)?
             .unwrap_or(DEFAULT_SKEW_SECONDS),
-        max_lifetime_seconds: number(&body, "maxLifetimeSeconds", 1, LIFETIME)?,
-        token_types: list::<TokenType>(&body, "tokenTypes", "JWT, at+jwt, none")?,
+        max_lifetime_seconds: number(body, "maxLifetimeSeconds", 1, LIFETIME)?,
+        token_types: list::<TokenType>(body, "tokenTypes", "JWT, at+jwt, none")?,
+        dpop: match body.get("dpop") {
+            None | Some(Value::Null) => false,
+            Some(value) => {
+                value.as_bool().ok_or_else(|| Failure::invalid("dpop", "must be true or false"))?
+            }
+        },
     };
-    check(&rule, request.development)?;
+    check(&rule, development)?;
     Ok(rule)
 }
 

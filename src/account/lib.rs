@@ -15,6 +15,8 @@ pub mod setting;
 mod settings_api;
 pub mod supplement;
 
+pub use jwt_rules_api::rule as jwt_rule;
+
 use api::{Failure, Outcome, Request};
 use document::Document;
 use scim_edge_policy::route::AdminRoute;

@@ -194,5 +194,6 @@ fn default_rule(value: &impl Fn(&str) -> Option<String>) -> Option<TrustRule> {
             .unwrap_or(DEFAULT_SKEW_SECONDS),
         max_lifetime_seconds: value(s::MAX_LIFETIME).and_then(|text| text.parse().ok()),
         token_types: Vec::new(),
+        dpop: false,
     })
 }

@@ -77,6 +77,15 @@ impl<S: Sql> Directory<S> {
         response
     }
 
+    /// Whether this is the first use of what may be used once, until it expires (milliseconds since the
+    /// epoch).
+    pub fn first_use(&self, id: &str, expires_ms: i64, now_ms: i64) -> Result<bool, SqlError> {
+        let sql = &self.store.sql;
+        sql.query("DELETE FROM proof WHERE expires < ?", &[now_ms.into()])?;
+        let text = "INSERT INTO proof (id, expires) VALUES (?, ?) ON CONFLICT (id) DO NOTHING RETURNING 1";
+        Ok(!sql.query(text, &[id.into(), expires_ms.into()])?.is_empty())
+    }
+
     /// The account's schemas.
     pub fn schemas(&self) -> Rc<Schemas> {
         self.schemas.borrow().clone()

@@ -14,7 +14,7 @@
 use crate::sql::{Bind, Sql, SqlError};
 
 /// Each step makes the tables of its number out of those of the number before.
-const STEPS: [&[&str]; 3] = [
+const STEPS: [&[&str]; 4] = [
     &[
         "CREATE TABLE resource (
         seq INTEGER PRIMARY KEY,
@@ -60,6 +60,8 @@ const STEPS: [&[&str]; 3] = [
     // Names and addresses fold without regard to width and normal form: what is not ASCII is folded anew
     // by [`Store::fold_anew`].
     &[],
+    // Proofs that were used (RFC 9449 §11.1), until they are too old to be used again.
+    &["CREATE TABLE proof (id TEXT PRIMARY KEY, expires INTEGER NOT NULL) STRICT, WITHOUT ROWID"],
 ];
 
 /// The number of the step that changed how texts fold.

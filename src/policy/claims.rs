@@ -4,26 +4,39 @@ use crate::refusal::{Reason, Refusal};
 use crate::rule::TrustRule;
 use serde_json::Value;
 
-/// Checks every claim. A claim of the wrong type is refused, never converted.
+/// A check of a token's claims by a rule, at a time in milliseconds. A claim of the wrong type is refused,
+/// never converted.
+type Check = fn(&TrustRule, &Value, i64) -> Result<(), Refusal>;
+
+/// The checks, in order, by the claim they look at.
+pub(crate) const CHECKS: [(&str, Check); 10] = [
+    ("exp", check_expiry),
+    ("nbf", check_not_before),
+    ("iat", check_issued),
+    ("lifetime", check_lifetime),
+    ("cnf", check_binding),
+    ("iss", |rule, claims, _| check_issuer(rule, claims)),
+    ("aud", |rule, claims, _| check_audience(rule, claims)),
+    ("sub", |_, claims, _| text(claims, "sub").map(|_| ())),
+    ("jti", |_, claims, _| text(claims, "jti").map(|_| ())),
+    ("claims", check_matches),
+];
+
+/// Checks every claim, up to the first that does not hold.
 pub(crate) fn check(rule: &TrustRule, claims: &Value, now_ms: i64) -> Result<(), Refusal> {
-    check_times(rule, claims, now_ms)?;
-    if claims.get("cnf").is_some() {
-        return Err(Refusal::new(Reason::SenderConstrained, "the token has cnf: it is bound to a key"));
-    }
-    check_issuer(rule, claims)?;
-    check_audience(rule, claims)?;
-    for name in ["sub", "jti"] {
-        text(claims, name)?;
-    }
+    CHECKS.iter().try_for_each(|(_, check)| check(rule, claims, now_ms))
+}
+
+/// What a claim is, in JSON, at most 200 characters of it.
+pub(crate) fn found(claims: &Value, field: &str) -> String {
+    let found = if field.starts_with('/') { claims.pointer(field) } else { claims.get(field) };
+    found.map_or_else(|| "nothing".to_owned(), |found| found.to_string().chars().take(200).collect())
+}
+
+fn check_matches(rule: &TrustRule, claims: &Value, _: i64) -> Result<(), Refusal> {
     match rule.claims.iter().find(|wanted| !wanted.holds(claims)) {
         Some(wanted) => {
-            let found = if wanted.field.starts_with('/') {
-                claims.pointer(&wanted.field)
-            } else {
-                claims.get(&wanted.field)
-            };
-            let found = found
-                .map_or_else(|| "nothing".to_owned(), |found| found.to_string().chars().take(200).collect());
+            let found = found(claims, &wanted.field);
             let detail = format!("claim {:?} must be {:?}, found {found}", wanted.field, wanted.value);
             Err(Refusal::new(Reason::ClaimMismatch, detail))
         }
@@ -31,32 +44,70 @@ pub(crate) fn check(rule: &TrustRule, claims: &Value, now_ms: i64) -> Result<(),
     }
 }
 
-// Seconds as f64: exact for every millisecond of the next 200,000 years, and a fraction in a claim
-// (RFC 7519 §2 allows one) keeps its meaning.
+/// `cnf` (RFC 7800): a token that is bound is no bearer's, and where the rule demands it, it is bound.
+fn check_binding(rule: &TrustRule, claims: &Value, _: i64) -> Result<(), Refusal> {
+    let refuse = |why| Err(Refusal::new(Reason::SenderConstrained, why));
+    match (rule.dpop, claims.get("cnf")) {
+        (false, None) => Ok(()),
+        (false, Some(_)) => refuse("the token has cnf: it is bound to a key"),
+        (true, _) if thumbprint(claims).is_some() => Ok(()),
+        (true, _) => refuse("the rule demands DPoP: cnf must be an object with nothing but jkt"),
+    }
+}
+
+/// The thumbprint of the key that a token is bound to (RFC 9449 §6.1).
+pub(crate) fn thumbprint(claims: &Value) -> Option<&str> {
+    let binding = claims.get("cnf")?.as_object().filter(|binding| binding.len() == 1)?;
+    binding.get("jkt")?.as_str()
+}
+
+/// Seconds as f64: exact for every millisecond of the next 200,000 years, and a fraction in a claim
+/// (RFC 7519 §2 allows one) keeps its meaning.
 #[allow(clippy::cast_precision_loss)]
-fn check_times(rule: &TrustRule, claims: &Value, now_ms: i64) -> Result<(), Refusal> {
-    let now = now_ms as f64 / 1000.0;
-    let skew = f64::from(rule.clock_skew_seconds);
-    let Some(expiry) = time(claims, "exp").map_err(|_| missing_expiry())? else {
-        return Err(missing_expiry());
-    };
+fn seconds(now_ms: i64) -> f64 {
+    now_ms as f64 / 1000.0
+}
+
+fn skew(rule: &TrustRule) -> f64 {
+    f64::from(rule.clock_skew_seconds)
+}
+
+fn expiry(claims: &Value) -> Result<f64, Refusal> {
+    time(claims, "exp").ok().flatten().ok_or_else(missing_expiry)
+}
+
+fn check_expiry(rule: &TrustRule, claims: &Value, now_ms: i64) -> Result<(), Refusal> {
+    let (now, skew, expiry) = (seconds(now_ms), skew(rule), expiry(claims)?);
     if now >= expiry + skew {
         return Err(Refusal::new(Reason::Expired, format!("exp {expiry}, now {now}, skew {skew}")));
     }
-    if let Some(not_before) = time(claims, "nbf")?
-        && now + skew < not_before
-    {
-        return Err(Refusal::new(Reason::NotYetValid, format!("nbf {not_before}, now {now}, skew {skew}")));
+    Ok(())
+}
+
+fn check_not_before(rule: &TrustRule, claims: &Value, now_ms: i64) -> Result<(), Refusal> {
+    let (now, skew) = (seconds(now_ms), skew(rule));
+    match time(claims, "nbf")? {
+        Some(from) if now + skew < from => {
+            Err(Refusal::new(Reason::NotYetValid, format!("nbf {from}, now {now}, skew {skew}")))
+        }
+        _ => Ok(()),
     }
-    let issued = time(claims, "iat")?;
-    if let Some(issued) = issued
-        && now + skew < issued
-    {
-        return Err(Refusal::new(Reason::IssuedInFuture, format!("iat {issued}, now {now}, skew {skew}")));
+}
+
+fn check_issued(rule: &TrustRule, claims: &Value, now_ms: i64) -> Result<(), Refusal> {
+    let (now, skew) = (seconds(now_ms), skew(rule));
+    match time(claims, "iat")? {
+        Some(issued) if now + skew < issued => {
+            Err(Refusal::new(Reason::IssuedInFuture, format!("iat {issued}, now {now}, skew {skew}")))
+        }
+        _ => Ok(()),
     }
-    if let Some(longest) = rule.max_lifetime_seconds
-        && issued.is_none_or(|issued| expiry - issued > f64::from(longest))
-    {
+}
+
+fn check_lifetime(rule: &TrustRule, claims: &Value, _: i64) -> Result<(), Refusal> {
+    let Some(longest) = rule.max_lifetime_seconds else { return Ok(()) };
+    let (expiry, issued) = (expiry(claims)?, time(claims, "iat")?);
+    if issued.is_none_or(|issued| expiry - issued > f64::from(longest)) {
         return Err(Refusal::new(Reason::LifetimeTooLong, format!("at most {longest} s from iat to exp")));
     }
     Ok(())

@@ -8,6 +8,8 @@ use std::fmt;
 pub enum Credentials<'a> {
     /// A token of somebody else's making, to be verified.
     Token(&'a str),
+    /// One that is shown with a proof (RFC 9449 §7.1).
+    Bound(&'a str),
     /// One of the gateway's own keys.
     ApiKey(ApiKey<'a>),
 }
@@ -45,6 +47,7 @@ impl fmt::Debug for Credentials<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Token(_) => f.write_str("Token"),
+            Self::Bound(_) => f.write_str("Bound"),
             Self::ApiKey(key) => key.fmt(f),
         }
     }
@@ -81,13 +84,17 @@ impl<'a> Credentials<'a> {
             });
         };
         let (scheme, token) = value.split_once(' ').unwrap_or((value, ""));
-        if !scheme.eq_ignore_ascii_case("bearer") {
+        let bound = scheme.eq_ignore_ascii_case("dpop");
+        if !bound && !scheme.eq_ignore_ascii_case("bearer") {
             return Err(Refusal::new(Reason::NoCredentials, "the Authorization scheme is not Bearer"));
         }
         let token = token.trim_start_matches(' ');
         let b64token = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(&byte);
         if in_query || token.is_empty() || !token.bytes().all(b64token) {
             return Err(Refusal::new(Reason::MalformedCredentials, "not exactly one Bearer token"));
+        }
+        if bound {
+            return Ok(Self::Bound(token));
         }
         Ok(ApiKey::parse(token).map_or(Self::Token(token), Self::ApiKey))
     }
@@ -100,6 +107,13 @@ mod tests {
     #[track_caller]
     fn refused(value: Option<&str>, query: &str, reason: Reason) {
         assert_eq!(Credentials::of(value, query).unwrap_err().reason, reason, "{value:?} {query}");
+    }
+
+    #[test]
+    fn a_bound_token_says_so() {
+        assert_eq!(Credentials::of(Some("DPoP a.b.c"), "").unwrap(), Credentials::Bound("a.b.c"));
+        refused(Some("DPoP "), "", Reason::MalformedCredentials);
+        refused(Some("DPoP a.b.c, Bearer d.e.f"), "", Reason::MalformedCredentials);
     }
 
     #[test]

@@ -7,6 +7,7 @@
 pub mod algorithm;
 mod claims;
 pub mod credentials;
+pub mod dpop;
 pub mod encoding;
 pub mod key;
 pub mod key_set;

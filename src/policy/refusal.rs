@@ -34,6 +34,8 @@ enum Class {
     Request,
     /// The token is no good: 401.
     Token,
+    /// The proof of a bound token is no good: 401.
+    Proof,
     /// The token is good, but not for this: 403.
     Scope,
     /// Nobody can tell now: 503.
@@ -83,6 +85,8 @@ reasons! {
     AudienceMismatch = "audience_mismatch" => Token,
     /// `cnf`: the token is bound to a key that a bearer does not show.
     SenderConstrained = "sender_constrained" => Token,
+    /// The DPoP proof is missing, or does not hold, or came before.
+    ProofNotValid = "proof_not_valid" => Proof,
     /// A claim of the rule is missing or has another value.
     ClaimMismatch = "claim_mismatch" => Scope,
     /// The rule's service account does not exist.
@@ -116,7 +120,7 @@ impl Refusal {
     pub fn status(&self) -> u16 {
         match self.reason.class() {
             Class::Request => 400,
-            Class::Missing | Class::Token => 401,
+            Class::Missing | Class::Token | Class::Proof => 401,
             Class::Scope => 403,
             Class::Unavailable => 503,
         }
@@ -128,6 +132,7 @@ impl Refusal {
             Class::Missing | Class::Unavailable => None,
             Class::Request => Some("invalid_request"),
             Class::Token => Some("invalid_token"),
+            Class::Proof => Some("invalid_dpop_proof"),
             Class::Scope => Some("insufficient_scope"),
         }
     }
@@ -139,6 +144,7 @@ impl Refusal {
             Class::Missing => "This call needs an Authorization header with a Bearer token",
             Class::Request => "The request must carry exactly one Bearer token, in the Authorization header",
             Class::Token => "The access token is not valid for this account",
+            Class::Proof => "The DPoP proof is not valid for this request",
             Class::Scope => "The access token does not permit this call",
             Class::Unavailable => "The access token cannot be checked at the moment: try again later",
         }
@@ -160,7 +166,8 @@ impl Refusal {
         if self.retry_after().is_some() {
             return None;
         }
-        let mut challenge = format!(r#"Bearer realm="{realm}""#);
+        let scheme = if matches!(self.reason.class(), Class::Proof) { "DPoP" } else { "Bearer" };
+        let mut challenge = format!(r#"{scheme} realm="{realm}""#);
         if let Some(code) = self.error_code() {
             challenge.push_str(&format!(r#", error="{code}", error_description="{}""#, self.sentence()));
         }

@@ -44,6 +44,9 @@ pub struct TrustRule {
     /// The accepted types of token; every supported one where empty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub token_types: Vec<TokenType>,
+    /// Whether tokens must be bound to a key that the request proves to have (RFC 9449).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub dpop: bool,
 }
 
 /// What a token says it is (RFC 7519 §5.1, RFC 9068 §2.1).

@@ -35,9 +35,17 @@ pub struct Unverified<'a> {
     signature: Vec<u8>,
 }
 
-impl<'a> Unverified<'a> {
-    /// Reads a token.
-    pub fn parse(token: &'a str) -> Result<Self, Refusal> {
+/// Any JWS in compact form, read strictly: the front end that access tokens and proofs share.
+pub(crate) struct Compact<'a> {
+    pub(crate) header: Map<String, Value>,
+    pub(crate) algorithm: Algorithm,
+    pub(crate) payload: Map<String, Value>,
+    pub(crate) signed: &'a str,
+    pub(crate) signature: Vec<u8>,
+}
+
+impl<'a> Compact<'a> {
+    pub(crate) fn parse(token: &'a str) -> Result<Self, Refusal> {
         if token.len() > TOKEN_BYTES {
             return Err(Refusal::new(Reason::TokenTooLong, format!("longer than {TOKEN_BYTES} bytes")));
         }
@@ -55,14 +63,24 @@ impl<'a> Unverified<'a> {
         let (header_bytes, payload_bytes, signature_bytes) =
             (part(header)?, part(payload)?, part(signature)?);
         let signed = token.get(..header.len().saturating_add(1).saturating_add(payload.len()));
-
         let header = parse_object(&header_bytes, HEADER)
             .map_err(|error| Refusal::new(Reason::MalformedHeader, error.to_string()))?;
         let algorithm = algorithm(&header)?;
-        let token_type = token_type(&header)?;
         if let Some(name) = UNSUPPORTED.into_iter().find(|name| header.contains_key(*name)) {
             return Err(Refusal::new(Reason::ExtensionNotSupported, format!("the header has {name:?}")));
         }
+        let payload = parse_object(&payload_bytes, PAYLOAD)
+            .map_err(|error| Refusal::new(Reason::MalformedPayload, error.to_string()))?;
+        let signed = signed.ok_or_else(|| malformed("not three parts"))?;
+        Ok(Self { header, algorithm, payload, signed, signature: signature_bytes })
+    }
+}
+
+impl<'a> Unverified<'a> {
+    /// Reads a token.
+    pub fn parse(token: &'a str) -> Result<Self, Refusal> {
+        let Compact { header, algorithm, payload, signed, signature } = Compact::parse(token)?;
+        let token_type = token_type(&header)?;
         let kid = match header.get("kid") {
             None => None,
             Some(Value::String(kid)) if kid.len() <= KID_BYTES => Some(kid.clone()),
@@ -70,16 +88,7 @@ impl<'a> Unverified<'a> {
                 return Err(Refusal::new(Reason::MalformedHeader, "kid is not a string of up to 256 bytes"));
             }
         };
-        let claims = parse_object(&payload_bytes, PAYLOAD)
-            .map_err(|error| Refusal::new(Reason::MalformedPayload, error.to_string()))?;
-        Ok(Self {
-            algorithm,
-            token_type,
-            kid,
-            claims,
-            signed: signed.ok_or_else(|| malformed("not three parts"))?,
-            signature: signature_bytes,
-        })
+        Ok(Self { algorithm, token_type, kid, claims: payload, signed, signature })
     }
 
     /// Its `alg`.

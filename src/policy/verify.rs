@@ -76,19 +76,27 @@ impl Verified {
         self.claims.get("sub").and_then(Value::as_str)
     }
 
+    /// The thumbprint of the key that the token is bound to (RFC 9449): the request must prove to have it.
+    pub fn bound_to(&self) -> Option<&str> {
+        claims::thumbprint(&self.claims)
+    }
+
     /// When the token stops being valid (skew included), in milliseconds since the epoch.
     pub fn valid_until_ms(&self) -> i64 {
         self.valid_until_ms
     }
 }
 
-/// One step of a verification, for operators.
+/// One check of a verification, for operators.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Step {
-    /// The rule that was being tried.
+    /// The rule that was being tried; none for what concerns the token alone.
     pub rule: Option<String>,
-    /// `Ok` or why not; never a signature, never a whole token.
-    pub outcome: Result<&'static str, Refusal>,
+    /// What was checked: `form`, `issuer`, `algorithm`, `type`, `keys`, `signature`, a claim's name,
+    /// `lifetime` or `claims`.
+    pub check: &'static str,
+    /// What was found, or why it does not hold; never a signature, never a whole token.
+    pub outcome: Result<String, Refusal>,
 }
 
 /// Verifies a token against an account's rules. The first rule that trusts it decides; where none
@@ -98,34 +106,60 @@ pub async fn verify<H: Host>(
     rules: &[TrustRule],
     token: &str,
     now_ms: i64,
-    mut record: impl FnMut(Step),
 ) -> Result<Verified, Refusal> {
-    let unverified = Unverified::parse(token).inspect_err(|refusal| {
-        record(Step { rule: None, outcome: Err(refusal.clone()) });
-    })?;
-    record(Step { rule: None, outcome: Ok("parsed") });
-    let mut run = Run { host, token: &unverified, now_ms, checked: Vec::new() };
+    run(host, rules, token, now_ms, None).await
+}
+
+/// The same run, with every check of it: also those behind the first that did not hold.
+pub async fn explain<H: Host>(
+    host: &H,
+    rules: &[TrustRule],
+    token: &str,
+    now_ms: i64,
+) -> (Vec<Step>, Result<Verified, Refusal>) {
+    let mut steps = Vec::new();
+    let outcome = run(host, rules, token, now_ms, Some(&mut steps)).await;
+    (steps, outcome)
+}
+
+async fn run<H: Host>(
+    host: &H,
+    rules: &[TrustRule],
+    token: &str,
+    now_ms: i64,
+    mut steps: Option<&mut Vec<Step>>,
+) -> Result<Verified, Refusal> {
+    let unverified = match Unverified::parse(token) {
+        Ok(unverified) => unverified,
+        Err(refusal) => {
+            if let Some(steps) = &mut steps {
+                steps.push(Step { rule: None, check: "form", outcome: Err(refusal.clone()) });
+            }
+            return Err(refusal);
+        }
+    };
+    let mut run = Run { host, token: &unverified, now_ms, checked: Vec::new(), rule: None, steps };
+    run.record("form", || Ok(described(&unverified)));
     let mut furthest = (Stage::Rule, no_rule(rules, &unverified));
     let mut trusted = None;
-    for rule in rules.iter().filter(|rule| rule.may_trust(unverified.claims().get("iss"))) {
+    for rule in rules {
+        run.rule = Some(&rule.name);
+        if !rule.may_trust(unverified.claims().get("iss")) {
+            let why = || Refusal::new(Reason::IssuerNotTrusted, format!("the rule is for {:?}", rule.issuer));
+            run.record("issuer", || Err(why()));
+            continue;
+        }
+        run.record("issuer", || Ok("may be this rule's".to_owned()));
         match run.try_rule(rule).await {
             Ok(key) => {
-                record(Step { rule: Some(rule.name.clone()), outcome: Ok("trusted") });
                 trusted = Some((rule, key));
                 break;
             }
-            Err((stage, refusal)) => {
-                record(Step { rule: Some(rule.name.clone()), outcome: Err(refusal.clone()) });
-                if stage >= furthest.0 {
-                    furthest = (stage, refusal);
-                }
-            }
+            Err((stage, refusal)) if stage >= furthest.0 => furthest = (stage, refusal),
+            Err(_) => {}
         }
     }
-    let Some((rule, key)) = trusted else {
-        record(Step { rule: None, outcome: Err(furthest.1.clone()) });
-        return Err(furthest.1);
-    };
+    let Some((rule, key)) = trusted else { return Err(furthest.1) };
     let claims = Value::Object(unverified.into_claims());
     let skew_ms = i64::from(rule.clock_skew_seconds).saturating_mul(1000);
     let valid_until_ms = expiry_ms(&claims).saturating_add(skew_ms);
@@ -137,6 +171,11 @@ pub async fn verify<H: Host>(
         claims,
         valid_until_ms,
     })
+}
+
+/// What a token says of itself.
+fn described(token: &Unverified<'_>) -> String {
+    format!("alg {}, kid {:?}, {:?}", token.algorithm().name(), token.kid(), token.token_type())
 }
 
 /// `exp` in milliseconds; huge ones saturate.
@@ -171,37 +210,74 @@ struct Run<'a, H> {
     token: &'a Unverified<'a>,
     now_ms: i64,
     checked: Vec<(KeyId, bool)>,
+    rule: Option<&'a str>,
+    steps: Option<&'a mut Vec<Step>>,
 }
 
 impl<H: Host> Run<'_, H> {
+    /// Makes and keeps a step, where somebody wants them.
+    fn record(&mut self, check: &'static str, outcome: impl FnOnce() -> Result<String, Refusal>) {
+        if let Some(steps) = &mut self.steps {
+            steps.push(Step { rule: self.rule.map(str::to_owned), check, outcome: outcome() });
+        }
+    }
+
+    /// A check that does not hold.
+    fn fail(&mut self, stage: Stage, check: &'static str, refusal: Refusal) -> (Stage, Refusal) {
+        self.record(check, || Err(refusal.clone()));
+        (stage, refusal)
+    }
+
     async fn try_rule(&mut self, rule: &TrustRule) -> Result<KeyId, (Stage, Refusal)> {
-        let algorithm = self.token.algorithm();
+        let (token, algorithm) = (self.token, self.token.algorithm());
         if !rule.accepts(algorithm) {
             let detail = format!("alg {} is not among the rule's", algorithm.name());
-            return Err((Stage::Signature, Refusal::new(Reason::AlgorithmNotAllowed, detail)));
+            let refusal = Refusal::new(Reason::AlgorithmNotAllowed, detail);
+            return Err(self.fail(Stage::Signature, "algorithm", refusal));
         }
-        if !rule.accepts_type(self.token.token_type()) {
+        self.record("algorithm", || Ok(algorithm.name().to_owned()));
+        if !rule.accepts_type(token.token_type()) {
             let detail = format!("the rule takes tokens of the types {:?}", rule.token_types);
-            return Err((Stage::Signature, Refusal::new(Reason::TypeNotAllowed, detail)));
+            let refusal = Refusal::new(Reason::TypeNotAllowed, detail);
+            return Err(self.fail(Stage::Signature, "type", refusal));
         }
-        let keys = self
-            .host
-            .keys(rule, self.token.kid())
-            .await
-            .map_err(|KeysUnavailable(why)| (Stage::Keys, Refusal::new(Reason::KeysUnavailable, why)))?;
-        let mut refusal = Refusal::new(
-            Reason::KeyNotFound,
-            format!("no key of the set is for alg {} and kid {:?}", algorithm.name(), self.token.kid()),
-        );
-        for key in keys.eligible(algorithm, self.token.kid()) {
-            if self.check(key).await {
-                let claims = Value::Object(self.token.claims().clone());
-                claims::check(rule, &claims, self.now_ms).map_err(|refusal| (Stage::Claims, refusal))?;
-                return Ok(key.id());
+        self.record("type", || Ok(format!("{:?}", token.token_type())));
+        let keys = match self.host.keys(rule, token.kid()).await {
+            Ok(keys) => keys,
+            Err(KeysUnavailable(why)) => {
+                let refusal = Refusal::new(Reason::KeysUnavailable, why);
+                return Err(self.fail(Stage::Keys, "keys", refusal));
             }
-            refusal = Refusal::new(Reason::SignatureMismatch, "no fitting key made the signature");
+        };
+        let fitting: Vec<&Key> = keys.eligible(algorithm, token.kid()).collect();
+        if fitting.is_empty() {
+            let detail =
+                format!("no key of the set is for alg {} and kid {:?}", algorithm.name(), token.kid());
+            let refusal = Refusal::new(Reason::KeyNotFound, detail);
+            return Err(self.fail(Stage::Signature, "keys", refusal));
         }
-        Err((Stage::Signature, refusal))
+        self.record("keys", || Ok(format!("{} of the set for this token", fitting.len())));
+        let mut signer = None;
+        for key in fitting {
+            if self.check(key).await {
+                signer = Some(key);
+                break;
+            }
+        }
+        let Some(key) = signer else {
+            let refusal = Refusal::new(Reason::SignatureMismatch, "no fitting key made the signature");
+            return Err(self.fail(Stage::Signature, "signature", refusal));
+        };
+        self.record("signature", || Ok(format!("made by the key {:?}", key.kid())));
+        let claims = Value::Object(token.claims().clone());
+        if self.steps.is_some() {
+            for (name, check) in claims::CHECKS {
+                let outcome = check(rule, &claims, self.now_ms);
+                self.record(name, || outcome.map(|()| claims::found(&claims, name)));
+            }
+        }
+        claims::check(rule, &claims, self.now_ms).map_err(|refusal| (Stage::Claims, refusal))?;
+        Ok(key.id())
     }
 
     /// Each key checks the token once, however many rules share it.

@@ -88,11 +88,11 @@ pub async fn import(jwk: &str, algorithm: &str) -> Option<CryptoKey> {
     Some(key.unchecked_into())
 }
 
-/// Whether `signature` (in JOSE form: R‖S for ECDSA) is the key's over `signed`.
-/// Whatever the host cannot do counts as no.
-pub async fn verify(key: &CryptoKey, algorithm: &str, signed: &[u8], signature: &[u8]) -> bool {
-    let Some(parameters) = parameters(algorithm) else { return false };
+/// Whether `signature` (in JOSE form: R‖S for ECDSA) is the key's over `signed`. `None` where the host
+/// cannot tell.
+pub async fn verify(key: &CryptoKey, algorithm: &str, signed: &[u8], signature: &[u8]) -> Option<bool> {
+    let parameters = parameters(algorithm)?.to_object();
     let (signature, signed) = (Uint8Array::from(signature), Uint8Array::from(signed));
-    let Ok(answer) = subtle_verify(&parameters.to_object(), key, &signature, &signed) else { return false };
-    JsFuture::from(answer).await.is_ok_and(|answer| answer.as_bool() == Some(true))
+    let answer = subtle_verify(&parameters, key, &signature, &signed).ok()?;
+    JsFuture::from(answer).await.ok()?.as_bool()
 }

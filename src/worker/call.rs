@@ -29,6 +29,9 @@ pub(crate) struct Call {
     pub base: String,
     /// Whom the caller acts as.
     pub principal: String,
+    /// What the object must not have seen before, and until when it is to remember it (RFC 9449 §11.1).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub once: Option<(String, i64)>,
 }
 
 impl Call {

@@ -5,6 +5,7 @@
 
 use crate::call::{Call, HEADER};
 use crate::environment::{Environment, new_uuid, now_ms};
+use crate::gate::used_before;
 use crate::http::{BODY_LIMIT, BodyError, SCIM_JSON, answer, read, scim_error};
 use crate::lock::Locks;
 use crate::sql::ObjectSql;
@@ -91,6 +92,11 @@ impl DurableObject for Directory {
             Err(error) => return scim_error(&error, &[]),
         };
         let settings = self.configure(&incoming.call).map_err(internal)?;
+        if let Some((id, expires_ms)) = &incoming.call.once
+            && !self.store()?.first_use(id, *expires_ms, now_ms()).map_err(internal)?
+        {
+            return used_before();
+        }
         match &settings.origin_url {
             None => respond(&self.local(&incoming, &settings)?, &[("cache-status", "scim-edge; hit")]),
             Some(_) => self.with_origin(&incoming, &settings).await,

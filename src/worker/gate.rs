@@ -11,6 +11,7 @@ use crate::keys::Keys;
 use crate::{published, tokens};
 use scim_edge_account::published::{Holder, Published};
 use scim_edge_policy::credentials::{ApiKey, Credentials};
+use scim_edge_policy::dpop::{self, Proof, Shown};
 use scim_edge_policy::operation::{Operation, allowed};
 use scim_edge_policy::permission::Permissions;
 use scim_edge_policy::refusal::{Reason, Refusal};
@@ -67,6 +68,7 @@ pub(crate) async fn handle(
         permissions: entry.holder.permissions,
         base: format!("{}{}", url.origin().ascii_serialization(), route.base),
         principal: entry.holder.name,
+        once: entry.proof.map(|proof| (proof.id().to_owned(), proof.expires_ms())),
     };
     gate.pass_on(&call).await
 }
@@ -75,6 +77,7 @@ pub(crate) async fn handle(
 struct Entry {
     published: Rc<Published>,
     holder: Holder,
+    proof: Option<Proof>,
 }
 
 struct Gate<'a> {
@@ -107,7 +110,9 @@ impl Gate<'_> {
         if api_key.as_deref().is_some_and(|key| self.environment.is_root_key(key)) {
             let published = published::get(self.environment, account, now_ms).await?;
             let holder = Holder { name: "root".to_owned(), permissions: Permissions::all() };
-            return Ok(published.map(|published| Entry { published, holder }).ok_or_else(unknown_account));
+            return Ok(published
+                .map(|published| Entry { published, holder, proof: None })
+                .ok_or_else(unknown_account));
         }
         let credentials = match api_key.as_deref().and_then(ApiKey::parse) {
             Some(key) => Credentials::ApiKey(key),
@@ -122,28 +127,46 @@ impl Gate<'_> {
         let holder = match credentials {
             Credentials::ApiKey(key) => published
                 .authenticate(&key, now_ms)
+                .map(|holder| (holder, None))
                 .ok_or_else(|| Refusal::new(Reason::ApiKeyNotValid, "unknown, revoked or expired")),
-            Credentials::Token(token) => self.verify(&published, token, now_ms).await,
+            Credentials::Token(token) => self.verify(&published, token, false, now_ms).await,
+            Credentials::Bound(token) => self.verify(&published, token, true, now_ms).await,
         };
-        Ok(holder.map(|holder| Entry { published, holder }))
+        Ok(holder.map(|(holder, proof)| Entry { published, holder, proof }))
     }
 
     async fn verify(
         &self,
         published: &Published,
         token: &str,
+        bound: bool,
         now_ms: i64,
-    ) -> std::result::Result<Holder, Refusal> {
+    ) -> std::result::Result<(Holder, Option<Proof>), Refusal> {
+        let host = Keys { environment: self.environment, context: self.context };
         let verified = match tokens::get(token, &published.account, published.version, now_ms) {
             Some(verified) => verified,
             None => {
-                let host = Keys { environment: self.environment, context: self.context };
-                let verified = Rc::new(verify(&host, &published.rules, token, now_ms, |_| {}).await?);
+                let (account, version) = (published.account.as_str(), published.version);
+                if tokens::is_refused(token, account, version, now_ms) {
+                    let refusal = Refusal::new(Reason::SignatureMismatch, "found so a moment ago");
+                    return Err(refusal);
+                }
+                let verified = verify(&host, &published.rules, token, now_ms).await.inspect_err(|refusal| {
+                    if refusal.reason == Reason::SignatureMismatch {
+                        tokens::refuse(token, account, version, now_ms);
+                    }
+                });
+                let verified = Rc::new(verified?);
                 tokens::keep(token, &published.account, published.version, verified.clone());
                 verified
             }
         };
-        holder(published, &verified)
+        let request = self.request.inner();
+        let proof = request.headers().get("dpop").ok().flatten();
+        let (method, url) = (request.method(), request.url());
+        let shown = Shown { bound, proof: proof.as_deref(), method: &method, url: &url };
+        let proof = dpop::admit(&host, &verified, token, &shown, now_ms).await?;
+        Ok((holder(published, &verified)?, proof))
     }
 
     /// Hands the request to the account's directory, body and all, with what was decided.
@@ -169,6 +192,13 @@ fn holder(published: &Published, verified: &Verified) -> std::result::Result<Hol
 
 fn unknown_account() -> Refusal {
     Refusal::new(Reason::UnknownAccount, "no such account")
+}
+
+/// The answer to what was used before, by the object that remembers.
+pub(crate) fn used_before() -> Result<Response> {
+    let refusal = Refusal::new(Reason::ProofNotValid, "the proof was used before");
+    let challenge = refusal.challenge(REALM, None).unwrap_or_default();
+    scim_error(&refusal.scim_error(), &[("www-authenticate", &challenge)])
 }
 
 /// A refusal as an answer; the log learns the reason, the caller does not.

@@ -164,7 +164,8 @@ impl Host for Keys<'_> {
                 imported
             }
         };
-        scim_edge_webcrypto::verify(&imported, algorithm.name(), signed, signature).await
+        // What the host cannot tell is a no.
+        scim_edge_webcrypto::verify(&imported, algorithm.name(), signed, signature).await == Some(true)
     }
 }
 

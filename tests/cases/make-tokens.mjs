@@ -311,6 +311,10 @@ body("no aud", "audience_mismatch", without(claims(), "aud"), audience);
 for (const aud of [null, 1, { scim: true }, ["scim", 1], [null], [["scim"]]]) at(`aud ${shown(aud)} has the wrong type`, "malformed_claim", { aud }, audience);
 // Whom it is bound to (RFC 9449, RFC 8705, RFC 8471).
 for (const cnf of [{ jkt: "x" }, { "x5t#S256": "x" }, { jwk: {} }, {}, null, "x"]) at(`cnf ${shown(cnf)} (RFC 9449, RFC 8705)`, "sender_constrained", { cnf });
+for (const [cnf, expect] of [[{ jkt: "x" }, "allow"], [undefined, "sender_constrained"], [null, "sender_constrained"], [{}, "sender_constrained"], ["x", "sender_constrained"], [{ jkt: 1 }, "sender_constrained"], [{ jkt: null }, "sender_constrained"],
+  [["x"], "sender_constrained"], [{ jkt: "x", "x5t#S256": "y" }, "sender_constrained"], [{ "x5t#S256": "y" }, "sender_constrained"], [{ jwk: { jkt: "x" } }, "sender_constrained"]]) {
+  at(`cnf ${shown(cnf)} where the rule demands DPoP (RFC 9449 6.1)`, expect, { cnf }, { rule: { dpop: true } });
+}
 // The rule's claims.
 for (const [sub, expect] of [["OTHER", "claim_mismatch"], ["TEST098H0000 ", "allow"], [" TEST098H0000", "allow"], ["test098h0000", "claim_mismatch"], ["TEST098H00001", "claim_mismatch"], ["TEST098H000", "claim_mismatch"], ["", "claim_mismatch"], [["TEST098H0000"], "claim_mismatch"], [null, "claim_mismatch"], [{}, "claim_mismatch"]]) {
   at(`sub ${shown(sub)}`, Array.isArray(sub) || (sub !== null && typeof sub === "object") || sub === null ? "malformed_claim" : expect, { sub });

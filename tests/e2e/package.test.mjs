@@ -1,47 +1,138 @@
-// The npm package as it would be published: packed, installed into a fresh project, used.
+// The npm package as it would be published: packed, installed into a fresh project, used in every host
+// that can be had here.
 
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { execFile } from "node:child_process";
+import { copyFileSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { test } from "node:test";
+import { after, before, test } from "node:test";
+import { promisify } from "node:util";
+import { build } from "esbuild";
+import { Miniflare } from "miniflare";
 import { serveIdp } from "../../js/demo/idp.mjs";
 import { buildPackage } from "../../js/npm-build.mjs";
+import { step } from "../../js/log.mjs";
+import { runtime } from "../../js/runtimes.mjs";
+import { root } from "../../js/tools.mjs";
 
-test("the packed package verifies tokens and matches filters in a fresh project", async (t) => {
-  const folder = mkdtempSync(join(tmpdir(), "scim-edge-package-"));
-  t.after(() => rmSync(folder, { recursive: true, force: true }));
+const hosts = join(root, "tests", "hosts");
+const folder = mkdtempSync(join(tmpdir(), "scim-edge-package-"));
+after(() => rmSync(folder, { recursive: true, force: true }));
+
+const table = (name) => JSON.parse(readFileSync(join(root, "tests", "cases", `${name}.json`), "utf8"));
+const tables = { tokens: table("tokens"), filters: table("filters"), patches: table("patch") };
+
+const run = async (command, args, options) => (await promisify(execFile)(command, args, { cwd: folder, maxBuffer: 1 << 26, ...options })).stdout;
+const bin = (name) => join(hosts, "node_modules", ".bin", name);
+
+let tarball;
+before(async () => {
   const source = await buildPackage();
-  const npm = (args, cwd) => execFileSync("npm", args, { cwd, encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] });
-  const [{ filename, files }] = JSON.parse(npm(["pack", "--json", "--pack-destination", folder], source));
-  assert.deepEqual(
-    files.map((file) => file.path).sort(),
-    ["README.md", "index.d.ts", "index.mjs", "node.mjs", "package.json", "wasm/scim_edge.js", "wasm/scim_edge_bg.wasm"],
-  );
+  await step("Installing the hosts of the npm package", () => run("npm", ["ci", "--no-audit", "--no-fund"], { cwd: hosts }));
+  const [{ filename }] = JSON.parse(await run("npm", ["pack", "--json", "--pack-destination", folder], { cwd: source }));
+  tarball = join(folder, filename);
   writeFileSync(join(folder, "package.json"), '{"type":"module"}');
-  npm(["install", "--offline", "--no-audit", "--no-fund", join(folder, filename)], folder);
+  await run("npm", ["install", "--offline", "--no-audit", "--no-fund", tarball]);
+  for (const name of ["check.mjs", "run.mjs", "worker.mjs", "types.ts", "tsconfig.json"]) copyFileSync(join(hosts, name), join(folder, name));
+  writeFileSync(join(folder, "tables.json"), JSON.stringify(tables));
+  for (const name of ["hono", "express"]) symlinkSync(join(hosts, "node_modules", name), join(folder, "node_modules", name));
+});
 
+function isRight(host, printed) {
+  const { wrong, ...counts } = JSON.parse(printed.trim().split("\n").pop());
+  console.log(`${host}: ${JSON.stringify(counts)}`);
+  assert.deepEqual(wrong, []);
+  assert.ok(counts.tokens >= 250 && counts.filters >= 200);
+}
+
+test("what is published, and nothing else", async () => {
+  const files = (await run("tar", ["-tzf", tarball])).trim().split("\n").map((name) => name.replace("package/", ""));
+  assert.deepEqual(files.sort(), [
+    "README.md", "core.mjs", "index.d.ts", "index.mjs", "keys.mjs", "node.mjs", "package.json",
+    "wasm/scim_edge.js", "wasm/scim_edge_bg.wasm", "workerd.mjs",
+  ]);
+});
+
+test("in Node", async () => isRight("node", await run(process.execPath, ["run.mjs"])));
+
+for (const [host, args] of [["deno", ["run", "--allow-read", "--allow-env"]], ["bun", ["run"]]]) {
+  test(`in ${host}`, async (t) => {
+    const program = await runtime(host);
+    if (!program) return t.skip(`there is no ${host} for this platform`);
+    return isRight(host, await run(program, [...args, "run.mjs"]));
+  });
+}
+
+test("in workerd", async (t) => {
+  const { outputFiles } = await build({
+    entryPoints: [join(folder, "worker.mjs")],
+    bundle: true,
+    write: false,
+    format: "esm",
+    conditions: ["workerd"],
+    external: ["*.wasm"],
+    logLevel: "silent",
+  });
+  const wasm = readFileSync(join(folder, "node_modules", "scim-edge", "wasm", "scim_edge_bg.wasm"));
+  const worker = new Miniflare({
+    compatibilityDate: "2026-04-01",
+    modules: [
+      { type: "ESModule", path: "worker.mjs", contents: outputFiles[0].text },
+      { type: "CompiledWasm", path: "wasm/scim_edge_bg.wasm", contents: wasm },
+    ],
+  });
+  t.after(() => worker.dispose());
+  const answer = await worker.dispatchFetch("http://localhost/", { method: "POST", body: JSON.stringify(tables) });
+  isRight("workerd", await answer.text());
+});
+
+test("the declarations hold, and the package is put together as it should be", async () => {
+  await run(bin("tsc"), ["--project", join(folder, "tsconfig.json")]).catch((error) => assert.fail(error.stdout));
+  await run(bin("publint"), [tarball, "--strict"]).catch((error) => assert.fail(error.stdout));
+  // There is no CommonJS, on purpose.
+  await run(bin("attw"), [tarball, "--profile", "esm-only", "--exclude-entrypoints", "wasm"]).catch((error) => assert.fail(error.stdout));
+});
+
+test("the README's examples", async (t) => {
+  const readme = readFileSync(join(root, "pkg", "README.md"), "utf8");
+  const examples = [...readme.matchAll(/```js\n(\/\/ (\w+\.mjs)[\s\S]*?)```/g)];
+  assert.deepEqual(examples.map((one) => one[2]), ["node.mjs", "fetch.mjs", "hono.mjs", "express.mjs", "scim.mjs"]);
+  for (const [, code, name] of examples) writeFileSync(join(folder, name), code);
   const idp = await serveIdp({ port: 0, state: join(folder, "idp") });
   t.after(() => idp.stop());
-  const input = {
-    keys: await (await fetch(`${idp.url}/keys`)).json(),
-    tokens: [await idp.mint({ sub: "client" }), await idp.mint({ sub: "client" }, { alg: "ES256" }), await idp.mint({ sub: "x" })],
-  };
-  writeFileSync(join(folder, "input.json"), JSON.stringify(input));
+  const env = { ...process.env, ISSUER: idp.url, TOKEN: await idp.mint({ sub: "okta-client" }) };
+  assert.equal(await run(process.execPath, ["node.mjs"], { env }), "okta\n");
   writeFileSync(
     join(folder, "use.mjs"),
-    `import { readFileSync } from "node:fs";
-     import { ScimEdgeError, matchFilter, verifyToken } from "scim-edge";
-     const { keys, tokens } = JSON.parse(readFileSync("input.json"));
-     const rules = [{ name: "r", jwksUrl: "https://idp.example.com", claims: [{ field: "sub", value: "client" }], serviceAccount: "sa", clockSkewSeconds: 30 }];
-     const decisions = tokens.map((token) => verifyToken({ token, rules, keys }));
-     const late = verifyToken({ token: tokens[0], rules, keys, now: Date.now() + 7200_000 });
-     const user = { userName: "DÄVE", emails: [{ type: "work", value: "d@example.com" }] };
-     let code;
-     try { matchFilter("userName eq", user); } catch (error) { code = error instanceof ScimEdgeError && error.code; }
-     console.log(JSON.stringify([decisions.map((d) => d.allow), decisions[2].reason, late.reason, matchFilter('userName eq "däve"', user), code]));`,
+    `import express from "express";
+     import { Hono } from "hono";
+     import { policy } from "./node.mjs";
+     import { guarded } from "./fetch.mjs";
+     import * as hono from "./hono.mjs";
+     import * as withExpress from "./express.mjs";
+     import * as scim from "./scim.mjs";
+     const request = (token) => new Request("http://localhost/scim/v2/Users", { headers: token ? { authorization: "Bearer " + token } : {} });
+     const tokens = [process.env.TOKEN, "a.b.c", undefined];
+     const results = [];
+     const note = async (response) => results.push([response.status, response.headers.get("www-authenticate")?.split(",")[0] ?? null, await response.text()]);
+     const handle = guarded(policy, async (_, principal) => new Response(principal.serviceAccount));
+     for (const token of tokens) await note(await handle(request(token)));
+     const app = new Hono().use("/scim/*", hono.scim(policy)).get("/scim/v2/Users", (c) => c.text(c.get("principal").serviceAccount));
+     for (const token of tokens) await note(await app.fetch(request(token)));
+     const server = express().use("/scim", withExpress.scim(policy)).get("/scim/v2/Users", (q, s) => s.send(q.principal.serviceAccount)).listen(0, "127.0.0.1");
+     await new Promise((resolve) => server.once("listening", resolve));
+     for (const token of tokens) await note(await fetch("http://127.0.0.1:" + server.address().port + "/scim/v2/Users", request(token)));
+     server.close();
+     console.log(JSON.stringify({ results, scim: [scim.found, scim.changed.emails[0].value, scim.mistake] }));`,
   );
-  const printed = execFileSync(process.execPath, ["use.mjs"], { cwd: folder, encoding: "utf8" });
-  assert.deepEqual(JSON.parse(printed), [[true, true, false], "claim_mismatch", "expired", true, "invalid_filter"]);
+  const { results, scim } = JSON.parse((await run(process.execPath, ["use.mjs"], { env })).trim().split("\n").pop());
+  assert.deepEqual(scim, [true, "a@example.com", "invalidFilter at 11"]);
+  assert.equal(results.length, 9);
+  for (const [index, [status, challenge, body]] of results.entries()) {
+    assert.equal(status, index % 3 === 0 ? 200 : 401);
+    assert.equal(challenge, index % 3 === 0 ? null : 'Bearer realm="scim-edge"');
+    if (index % 3 === 0) assert.equal(body, "okta");
+    else assert.equal(JSON.parse(body).status, "401");
+  }
 });

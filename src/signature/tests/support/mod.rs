@@ -49,10 +49,11 @@ pub fn rule(claims: &[(&str, &str)]) -> TrustRule {
         clock_skew_seconds: 30,
         max_lifetime_seconds: None,
         token_types: Vec::new(),
+        dpop: false,
     }
 }
 
 pub fn decide(keys: &str, rule: &TrustRule, token: &str, now_ms: i64) -> Result<Verified, Refusal> {
     let keys = Rc::new(KeySet::parse(keys.as_bytes()).expect("a key set"));
-    at_once(verify(&Fixed(keys), std::slice::from_ref(rule), token, now_ms, |_| {})).expect("ready at once")
+    at_once(verify(&Fixed(keys), std::slice::from_ref(rule), token, now_ms)).expect("ready at once")
 }

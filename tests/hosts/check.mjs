@@ -1,0 +1,52 @@
+// What the package has to do in every host: the tables of the repository, by both engines.
+
+/** Runs the tables; what is wrong, and how much there was. */
+export async function check({ ScimEdgeError, applyPatch, createPolicy, matches, parseFilter, validate }, { tokens, filters, patches }) {
+  const wrong = [];
+  const is = (name, found, expected) => {
+    if (JSON.stringify(found) !== JSON.stringify(expected)) wrong.push(`${name}: ${JSON.stringify(found)}, not ${JSON.stringify(expected)}`);
+  };
+  for (const one of tokens.cases) {
+    const { name, ...rule } = { ...tokens.rule, ...one.rule };
+    const keys = typeof one.keys === "object" ? one.keys : tokens.sets[one.keys ?? "all"];
+    const serviceAccounts = { [rule.serviceAccount]: "_scim_provisioner" };
+    const policy = await createPolicy({ rules: { [`${name}-rule`]: rule }, serviceAccounts, keys: { keys }, now: () => tokens.nowMs });
+    const request = { operation: "user.list", token: one.token };
+    const code = (decision) => (decision.allow ? "allow" : decision.reason);
+    is(`${one.name} (WebCrypto)`, code(await policy.authorize(request)), one.expect);
+    is(`${one.name} (Wasm)`, code(policy.authorizeSync(request)), one.expect);
+    policy.dispose();
+  }
+  let count = 0;
+  for (const kind of ["User", "Group"]) {
+    for (const [filter, expected] of filters[kind].filters) {
+      count += 1;
+      let found;
+      try {
+        found = Object.keys(filters[kind].resources).filter((name) => matches(filter, filters[kind].resources[name], kind));
+      } catch (error) {
+        found = error instanceof ScimEdgeError ? error.code : String(error);
+      }
+      is(`filter ${filter}`, found, Array.isArray(expected) ? expected : found);
+      if (!Array.isArray(expected) && typeof found !== "string") wrong.push(`filter ${filter} is taken`);
+    }
+  }
+  const patched = applyPatch({ schemas: [], userName: "a" }, { Operations: [{ op: "Add", path: "title", value: "T" }] });
+  is("applyPatch", patched.title, "T");
+  for (const [make, code, position] of [
+    [() => parseFilter("userName eq"), "invalidFilter", 11],
+    [() => applyPatch({ userName: "a" }, { Operations: [{ op: "remove" }] }), "noTarget"],
+    [() => validate({ title: "x" }), "invalidValue"],
+    [() => matches('userName eq "a"', {}, "Robot"), "invalid_kind"],
+  ]) {
+    try {
+      make();
+      wrong.push(`${code}: nothing was thrown`);
+    } catch (error) {
+      is(code, [error instanceof ScimEdgeError, error instanceof Error, error.code, error.position], [true, true, code, position]);
+    }
+  }
+  is("validate", validate({ USERNAME: "a", active: "False" }).active, false);
+  is("canonical", String(parseFilter('userName  EQ "a"')), 'userName eq "a"');
+  return { tokens: tokens.cases.length, filters: count, patches: patches.length, wrong: wrong.slice(0, 20) };
+}
