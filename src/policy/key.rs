@@ -104,28 +104,27 @@ fn curve(name: &str, length: usize, x: &str, y: &str) -> Option<String> {
     sound.then(|| format!(r#"{{"crv":"{name}","kty":"EC","x":"{x}","y":"{y}"}}"#))
 }
 
-/// 32 bytes that are no point of small order: for those, signature engines disagree, and any
-/// signature could be made to fit.
+/// 32 bytes whose y is below the field's prime (RFC 8032 §5.1.3), and no point of small order: for
+/// others signature engines disagree, and any signature could be made to fit.
 fn edwards(x: &str) -> Option<String> {
     let mut point: [u8; 32] = decode(x)?.try_into().ok()?;
     if let Some(last) = point.last_mut() {
         // The sign of x.
         *last &= 0x7f;
     }
+    // Little-endian; the prime is 2^255 - 19.
+    let beyond = matches!(point, [0xed..=0xff, middle @ .., 0x7f] if middle.iter().all(|byte| *byte == 0xff));
     let small = SMALL_ORDER.iter().any(|y| encode(&point) == *y);
-    (!small).then(|| format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{x}"}}"#))
+    (!beyond && !small).then(|| format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{x}"}}"#))
 }
 
-/// The y coordinates of the points of order 1, 2, 4 and 8 on Ed25519, and their spellings beyond the
-/// field's prime, base64url.
-const SMALL_ORDER: [&str; 7] = [
+/// The y coordinates of the points of order 1, 2, 4 and 8 on Ed25519, base64url.
+const SMALL_ORDER: [&str; 5] = [
     "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
     "AQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
     "JuiVj8KyJ7BFw_SJ8u-Y8NXfrAXTxjM5sTgCiG1T_AU",
     "xxdqcD1N2E-6PAt2DRBnDyogU_osOczGTsf9d5KsA3o",
     "7P_______________________________________38",
-    "7f_______________________________________38",
-    "7v_______________________________________38",
 ];
 
 #[cfg(test)]
@@ -190,17 +189,28 @@ mod tests {
     }
 
     #[test]
-    fn points_of_small_order_are_refused() {
+    fn points_that_engines_disagree_on_are_refused() {
         let edwards = |x: [u8; 32]| key(&json!({ "kty": "OKP", "crv": "Ed25519", "x": encode(&x) }));
-        let mut x = [0; 32];
-        assert!(edwards(x).is_none());
-        x[31] = 0x80;
-        assert!(edwards(x).is_none());
-        x = [0xff; 32];
-        x[0] = 0xec;
-        assert!(edwards(x).is_none());
-        x[31] = 0x7f;
-        assert!(edwards(x).is_none());
+        let ends = |first: u8, middle: u8, last: u8| {
+            let mut x = [middle; 32];
+            (x[0], x[31]) = (first, last);
+            x
+        };
+        // Of order 4, 1 and 2, with either sign.
+        for (first, middle, last) in [(0, 0, 0), (1, 0, 0), (0xec, 0xff, 0x7f)] {
+            assert!(edwards(ends(first, middle, last)).is_none());
+            assert!(edwards(ends(first, middle, last | 0x80)).is_none());
+        }
+        for y in SMALL_ORDER {
+            assert!(key(&json!({ "kty": "OKP", "crv": "Ed25519", "x": y })).is_none(), "{y}");
+        }
+        // From the prime on.
+        for first in 0xed..=0xff {
+            assert!(edwards(ends(first, 0xff, 0x7f)).is_none());
+            assert!(edwards(ends(first, 0xff, 0xff)).is_none());
+        }
+        assert!(edwards(ends(0xeb, 0xff, 0x7f)).is_some());
+        assert!(edwards(ends(0xff, 0xfe, 0x7f)).is_some());
         assert!(edwards([0x11; 32]).is_some());
     }
 }

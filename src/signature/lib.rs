@@ -1,14 +1,13 @@
 //! JWS signatures checked without WebCrypto: natively, and in JavaScript that cannot wait.
 //!
 //! jwt-simple reads keys of curves, and says what they are made of; it checks whole tokens only, header
-//! and claims included, so that the signature itself is checked by the crates that it is built on. RSA
-//! keys it takes up to 4096 bits and keeps to itself: they are read from the JWK, up to the policy's 8192.
+//! and claims included, so that the signature itself is checked by crates beneath it. RSA keys it takes
+//! up to 4096 bits and keeps to itself: they are read from the JWK, up to the policy's 8192. Ed25519 has
+//! two readings of what a signature is; WebCrypto's is taken, the equation without the cofactor.
 //! What is decided here is about a key, bytes and a signature, and equals what WebCrypto decides.
 
-use ed25519_compact::Signature as EdwardsSignature;
 use jwt_simple::prelude::{
     ECDSAP256PublicKeyLike, ECDSAP384PublicKeyLike, ES256PublicKey, ES384PublicKey, Ed25519PublicKey,
-    EdDSAPublicKeyLike,
 };
 use p256::ecdsa::signature::Verifier as _;
 use rsa::sha2::{Digest, Sha256, Sha384, Sha512};
@@ -80,7 +79,7 @@ fn p384(key: &Key, signed: &[u8], signature: &[u8]) -> Option<()> {
 
 /// Ed25519 (RFC 8037 §3.1).
 fn edwards(key: &Key, signed: &[u8], signature: &[u8]) -> Option<()> {
-    let key = Ed25519PublicKey::from_jwk(key.jwk()).ok()?;
-    let signature = EdwardsSignature::from_slice(signature).ok()?;
-    EdDSAPublicKeyLike::public_key(&key).as_ref().verify(signed, &signature).ok()
+    let key = Ed25519PublicKey::from_jwk(key.jwk()).ok()?.to_bytes();
+    let key = ed25519_dalek::VerifyingKey::from_bytes(&key.try_into().ok()?).ok()?;
+    key.verify(signed, &ed25519_dalek::Signature::from_slice(signature).ok()?).ok()
 }

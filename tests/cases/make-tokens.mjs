@@ -2,7 +2,7 @@
 // away, each with the reason it has to be refused with, or "allow". Run it to make them anew:
 // `node tests/cases/make-tokens.mjs`.
 
-import { constants, createHmac, generateKeyPairSync, sign as signWith } from "node:crypto";
+import { constants, createHash, createHmac, generateKeyPairSync, privateEncrypt, randomBytes, sign as signWith } from "node:crypto";
 import { writeFileSync } from "node:fs";
 
 const NOW = 1_795_000_000;
@@ -311,6 +311,10 @@ body("no aud", "audience_mismatch", without(claims(), "aud"), audience);
 for (const aud of [null, 1, { scim: true }, ["scim", 1], [null], [["scim"]]]) at(`aud ${shown(aud)} has the wrong type`, "malformed_claim", { aud }, audience);
 // Whom it is bound to (RFC 9449, RFC 8705, RFC 8471).
 for (const cnf of [{ jkt: "x" }, { "x5t#S256": "x" }, { jwk: {} }, {}, null, "x"]) at(`cnf ${shown(cnf)} (RFC 9449, RFC 8705)`, "sender_constrained", { cnf });
+for (const [cnf, expect] of [[{ jkt: "x" }, "allow"], [undefined, "sender_constrained"], [null, "sender_constrained"], [{}, "sender_constrained"], ["x", "sender_constrained"], [{ jkt: 1 }, "sender_constrained"], [{ jkt: null }, "sender_constrained"],
+  [["x"], "sender_constrained"], [{ jkt: "x", "x5t#S256": "y" }, "sender_constrained"], [{ "x5t#S256": "y" }, "sender_constrained"], [{ jwk: { jkt: "x" } }, "sender_constrained"]]) {
+  at(`cnf ${shown(cnf)} where the rule demands DPoP (RFC 9449 6.1)`, expect, { cnf }, { rule: { dpop: true } });
+}
 // The rule's claims.
 for (const [sub, expect] of [["OTHER", "claim_mismatch"], ["TEST098H0000 ", "allow"], [" TEST098H0000", "allow"], ["test098h0000", "claim_mismatch"], ["TEST098H00001", "claim_mismatch"], ["TEST098H000", "claim_mismatch"], ["", "claim_mismatch"], [["TEST098H0000"], "claim_mismatch"], [null, "claim_mismatch"], [{}, "claim_mismatch"]]) {
   at(`sub ${shown(sub)}`, Array.isArray(sub) || (sub !== null && typeof sub === "object") || sub === null ? "malformed_claim" : expect, { sub });
@@ -342,6 +346,285 @@ add("an algorithm that the rule does not take", "algorithm_not_allowed", good, {
 add("an algorithm that the rule takes", "allow", good, { rule: { algorithms: ["RS256", "ES256"] } });
 add("a nested JWT (RFC 7519 11.2)", "extension_not_supported", token(header({ cty: "JWT" }), good));
 add("a JWT as payload without cty", "malformed_payload", token(header(), good));
+
+// Where limits lie: the last that is taken, the first that is not (src/policy/token.rs).
+{
+  const padded = (object, length) => JSON.stringify({ ...object, x: "y".repeat(length - JSON.stringify({ ...object, x: "" }).length) });
+  head("4096 bytes", "allow", padded(header(), 4096));
+  head("4097 bytes", "malformed_header", padded(header(), 4097));
+  const room = (16_384 - good.split(".")[0].length - good.split(".")[2].length - 2) * 3 / 4;
+  const longest = token(header(), padded(claims(), Math.floor(room)));
+  add(`form: ${longest.length} bytes`, "allow", longest);
+  add("form: 16385 bytes and more", "token_too_long", token(header(), padded(claims(), Math.floor(room) + 2)));
+  const named = "k".repeat(256);
+  add("header: a kid of 256 bytes", "allow", token(header({ kid: named }), claims()), { keys: [{ ...ES, kid: named }] });
+  add("header: an empty kid, and a key with one", "allow", token(header({ kid: "" }), claims()), { keys: [{ ...ES, kid: "" }] });
+  add("header: an empty kid, and a key without", "key_not_found", token(header({ kid: "" }), claims()), { keys: [jwk(es)] });
+  add("header: a kid of letters beyond ASCII", "allow", token(header({ kid: "schlüssel" }), claims()), { keys: [{ ...ES, kid: "schlüssel" }] });
+  add("header: a kid in another normal form", "key_not_found", token(header({ kid: "schlu\u0308ssel" }), claims()), { keys: [{ ...ES, kid: "schlüssel" }] });
+  head("31 levels beneath it", "allow", JSON.stringify(header()).replace("}", `,"x":${"[".repeat(31)}${"]".repeat(31)}}`));
+  head("32 levels beneath it", "malformed_header", JSON.stringify(header()).replace("}", `,"x":${"[".repeat(32)}${"]".repeat(32)}}`));
+}
+// The rule's types of token.
+for (const [typ, types, expect] of [["JWT", ["at+jwt"], "type_not_allowed"], ["at+jwt", ["at+jwt"], "allow"], ["application/at+jwt", ["at+jwt"], "allow"], ["at+jwt", ["JWT"], "type_not_allowed"],
+  [undefined, ["JWT"], "type_not_allowed"], [undefined, ["none"], "allow"], [undefined, ["JWT", "none"], "allow"]]) {
+  head(`typ ${shown(typ)} where the rule takes ${types}`, expect, header({ typ }), { rule: { tokenTypes: types } });
+}
+// RSA moduli of every length (RFC 8017 §8.1.2, §9.1: of 8k + 1 bits, the encoded message is a byte shorter).
+for (const bits of [2048, 2049, 2050, 2055, 2056, 3072, 8192]) {
+  const key = pair("rsa", { modulusLength: bits });
+  const keys = [jwk(key, { kid: "rs" })];
+  for (const alg of ["RS256", "PS256", "PS512"]) {
+    const made = token(header({ alg, kid: "rs" }), claims(), { alg, key });
+    const [h, p, s] = made.split(".");
+    const spoilt = Buffer.from(s, "base64url");
+    spoilt[spoilt.length - 1] ^= 1;
+    add(`RSA: ${alg} with ${bits} bits`, "allow", made, { keys });
+    add(`RSA: ${alg} with ${bits} bits: one bit of the signature`, "signature_mismatch", `${h}.${p}.${b64(spoilt)}`, { keys });
+    add(`RSA: ${alg} with ${bits} bits: a zero before the signature`, "signature_mismatch", `${h}.${p}.${b64(Buffer.concat([Buffer.from([0]), Buffer.from(s, "base64url")]))}`, { keys });
+  }
+}
+for (const bits of [2047, 8200]) {
+  const key = pair("rsa", { modulusLength: bits });
+  keysOnly(`RSA of ${bits} bits`, "key_not_found", [jwk(key, { kid: "rs" }), ES], rsToken(key));
+}
+// RSA signatures that are numbers of another shape, or say something else once opened (RFC 8017 §8.1.2, §8.2.2).
+{
+  const number = (buffer) => BigInt(`0x${buffer.toString("hex")}`);
+  const bytes = (value) => Buffer.from(value.toString(16).padStart(512, "0"), "hex");
+  const n = number(Buffer.from(jwk(rs).n, "base64url"));
+  const parts = (alg) => `${b64(text(header({ alg, kid: "rs" })))}.${b64(text(claims()))}`;
+  for (const alg of ["RS256", "PS256"]) {
+    for (const [name, value] of [["0", 0n], ["1", 1n], ["n - 1", n - 1n], ["n", n], ["n + 1", n + 1n]]) {
+      add(`RSA: ${alg}: the signature ${name}`, "signature_mismatch", `${parts(alg)}.${b64(bytes(value))}`);
+    }
+    for (let jti = 0; ; jti += 1) {
+      const [h, p, s] = token(header({ alg, kid: "rs" }), claims({ jti: `${jti}` }), { alg, key: rs }).split(".");
+      const more = number(Buffer.from(s, "base64url")) + n;
+      if (more >= 2n ** 2048n) continue;
+      add(`RSA: ${alg}: the signature + n`, "signature_mismatch", `${h}.${p}.${b64(bytes(more))}`);
+      break;
+    }
+  }
+  const opened = (alg, message) => `${parts(alg)}.${b64(privateEncrypt({ key: rs.privateKey, padding: constants.RSA_NO_PADDING }, message))}`;
+  const digest = (name) => createHash(name).update(parts("RS256")).digest();
+  const INFO = "3031300d060960864801650304020105000420";
+  const framed = (end, { type = 1, fill = 0xff, length = 256, behind = 0 } = {}) =>
+    Buffer.concat([Buffer.from([0, type]), Buffer.alloc(length - end.length - 3 - behind, fill), Buffer.from([0]), end, Buffer.alloc(behind, 0x41)]);
+  const said = (info, hash = digest("sha256")) => Buffer.concat([Buffer.from(info, "hex"), hash]);
+  add("RSA: RS256 as it should be", "allow", opened("RS256", framed(said(INFO))));
+  for (const [name, message] of [
+    ["no algorithm named", framed(digest("sha256"))],
+    ["no NULL parameters", framed(said("302f300b0609608648016503040201" + "0420"))],
+    ["a length in the long form", framed(said("308131300d060960864801650304020105000420"))],
+    ["SHA-1", framed(said("3021300906052b0e03021a05000414", digest("sha1")))],
+    ["SHA-512", framed(said("3051300d060960864801650304020305000440", digest("sha512")))],
+    ["SHA-256 named, SHA-512's first 32 bytes", framed(said(INFO, digest("sha512").subarray(0, 32)))],
+    ["text behind the digest (CVE-2006-4339)", framed(said(INFO), { behind: 150 })],
+    ["block type 0", framed(said(INFO), { type: 0, fill: 0 })],
+    ["block type 2", framed(said(INFO), { type: 2, fill: 0x11 })],
+    ["a filling of other bytes", framed(said(INFO), { fill: 0xfe })],
+    ["no byte 0 behind the filling", framed(said(INFO)).fill(0xff, 256 - 52, 256 - 51)],
+    ["the digest one bit off", framed(said(INFO, bytes(number(digest("sha256")) ^ 1n).subarray(-32)))],
+  ]) {
+    add(`RSA: RS256: ${name}`, "signature_mismatch", opened("RS256", message));
+  }
+  // EMSA-PSS, so that each part of it can be wrong.
+  const mask = (hash, seed, length) => {
+    const blocks = [];
+    for (let counter = 0; blocks.length * 20 < length; counter += 1) {
+      const place = Buffer.alloc(4);
+      place.writeUInt32BE(counter);
+      blocks.push(createHash(hash).update(seed).update(place).digest());
+    }
+    return Buffer.concat(blocks).subarray(0, length);
+  };
+  const pss = ({ mgf = "sha256", trailer = 0xbc, one = 1, fill = 0, zeros = 8, salt = randomBytes(32) } = {}) => {
+    const own = createHash("sha256").update(parts("PS256")).digest();
+    const hash = createHash("sha256").update(Buffer.alloc(zeros)).update(own).update(salt).digest();
+    const block = Buffer.concat([Buffer.alloc(256 - 32 - salt.length - 2, fill), Buffer.from([one]), salt]);
+    const hidden = mask(mgf, hash, block.length);
+    const masked = Buffer.from(block.map((byte, place) => byte ^ hidden[place]));
+    masked[0] &= 0x7f;
+    return opened("PS256", Buffer.concat([masked, hash, Buffer.from([trailer])]));
+  };
+  add("RSA: PS256 as it should be", "allow", pss());
+  for (const [name, more] of [["MGF1 with SHA-1", { mgf: "sha1" }], ["another trailer", { trailer: 0xcc }], ["no byte 1 before the salt", { one: 0 }], ["2 before the salt", { one: 2 }], ["a filling that is not 0", { fill: 1 }],
+    ["7 zeros before the digest", { zeros: 7 }], ["a salt of 31 bytes", { salt: randomBytes(31) }], ["a salt of 33 bytes", { salt: randomBytes(33) }], ["a salt of 64 bytes", { salt: randomBytes(64) }]]) {
+    add(`RSA: PS256: ${name}`, "signature_mismatch", pss(more));
+  }
+}
+for (const [name, more] of [["e = 1", { e: "AQ" }], ["e = 0", { e: "AA" }], ["e a number", { e: 65537 }], ["e with padding", { e: "AQAB=" }], ["e missing", { e: undefined }], ["n missing", { n: undefined }], ["an empty n", { n: "" }],
+  ["n a number", { n: 7 }], ["n with a line break", { n: `${jwk(rs).n}\n` }], ["n in the other alphabet", { n: `${jwk(rs).n.slice(0, -4)}+/+/` }], ["alg ES256", { alg: "ES256" }], ["kty EC", { kty: "EC" }], ["kty rsa", { kty: "rsa" }], ["use enc", { use: "enc" }]]) {
+  keysOnly(`an RSA key with ${name} (RFC 7517 4, RFC 7518 6.3)`, "key_not_found", [{ ...jwk(rs, { kid: "rs" }), ...more }, ES], rsToken(rs));
+}
+keysOnly("an RSA key with its private members: they are not looked at", "allow", [{ ...rs.privateKey.export({ format: "jwk" }), kid: "rs" }], rsToken(rs));
+// ECDSA on P-384, as on P-256 above.
+{
+  const made = token(header({ alg: "ES384", kid: "e3" }), claims(), { alg: "ES384", key: es3 });
+  const [h, p, s] = made.split(".");
+  const bytes = Buffer.from(s, "base64url");
+  const [r, v, zero] = [bytes.subarray(0, 48), bytes.subarray(48), Buffer.alloc(48)];
+  const n = Buffer.from("ffffffffffffffffffffffffffffffffffffffffffffffffc7634d81f4372ddf581a0db248b0a77aecec196accc52973", "hex");
+  for (const [name, value] of Object.entries({
+    "r = 0": [zero, v], "s = 0": [r, zero], "r = s = 0 (CVE-2022-21449)": [zero, zero], "r = n": [n, v], "s = n": [r, n], "r and s exchanged": [v, r], "64 bytes": [bytes.subarray(0, 64)], "98 bytes": [Buffer.from([0]), r, Buffer.from([0]), v],
+    DER: [Buffer.from([0x30, 0x64, 0x02, 0x30]), r, Buffer.from([0x02, 0x30]), v], "P-256's signature": [signature("ES256", es, `${h}.${p}`)],
+    "SHA-256 under ES384": [signWith("sha256", Buffer.from(`${h}.${p}`), { key: es3.privateKey, ...raw })],
+  })) add(`ECDSA with P-384: ${name}`, "signature_mismatch", `${h}.${p}.${b64(Buffer.concat(value))}`);
+  const [h2, p2] = good.split(".");
+  add("ECDSA: SHA-384 under ES256", "signature_mismatch", `${h2}.${p2}.${b64(signWith("sha384", Buffer.from(`${h2}.${p2}`), { key: es.privateKey, ...raw }))}`);
+  const E3 = jwk(es3, { kid: "e3" });
+  const change = (member, change) => ({ [member]: b64(change(Buffer.from(E3[member], "base64url"))) });
+  for (const [name, more, expect] of [["crv P-256", { crv: "P-256" }, "key_not_found"], ["x of 32 bytes", change("x", (x) => x.subarray(0, 32)), "key_not_found"], ["y of 47 bytes", change("y", (y) => y.subarray(1)), "key_not_found"],
+    ["y of 49 bytes", change("y", (y) => Buffer.concat([Buffer.from([0]), y])), "key_not_found"], ["another y", change("y", (y) => y.map((byte) => byte ^ 1)), "signature_mismatch"], ["x and y exchanged", { x: E3.y, y: E3.x }, "signature_mismatch"]]) {
+    keysOnly(`P-384 with ${name}`, expect, [{ ...E3, ...more }, ES], made);
+  }
+}
+// Ed25519 where RFC 8032 §5.1.7 leaves a choice: both engines take the equation without the cofactor.
+{
+  const P = 2n ** 255n - 19n;
+  const ORDER = 2n ** 252n + 27742317777372353535851937790883648493n;
+  const mod = (value, by = P) => ((value % by) + by) % by;
+  const power = (base, exponent) => {
+    let [result, square] = [1n, mod(base)];
+    for (let left = exponent; left > 0n; left >>= 1n) {
+      if (left & 1n) result = mod(result * square);
+      square = mod(square * square);
+    }
+    return result;
+  };
+  const inverse = (value) => power(value, P - 2n);
+  const D = mod(-121665n * inverse(121666n));
+  const root = (y) => {
+    const square = mod((y * y - 1n) * inverse(D * y * y + 1n));
+    const x = power(square, (P + 3n) / 8n);
+    return mod(x * x - square) === 0n ? x : mod(x * power(2n, (P - 1n) / 4n));
+  };
+  const plus = ([x1, y1], [x2, y2]) => {
+    const both = mod(D * x1 * x2 * y1 * y2);
+    return [mod((x1 * y2 + x2 * y1) * inverse(1n + both)), mod((y1 * y2 + x1 * x2) * inverse(1n - both))];
+  };
+  const times = (scalar, point) => {
+    let [result, double] = [[0n, 1n], point];
+    for (let left = scalar; left > 0n; left >>= 1n) {
+      if (left & 1n) result = plus(result, double);
+      double = plus(double, double);
+    }
+    return result;
+  };
+  const little = (value) => Buffer.from(value.toString(16).padStart(64, "0"), "hex").reverse();
+  const number = (bytes) => BigInt(`0x${Buffer.from(bytes).reverse().toString("hex")}`);
+  const encoded = ([x, y]) => little(y | ((x & 1n) << 255n));
+  const baseY = mod(4n * inverse(5n));
+  const baseX = root(baseY);
+  const base = [baseX & 1n ? P - baseX : baseX, baseY];
+  const eightY = number(Buffer.from("JuiVj8KyJ7BFw_SJ8u-Y8NXfrAXTxjM5sTgCiG1T_AU", "base64url"));
+  const eight = [root(eightY), eightY];
+  const secret = mod(number(randomBytes(32)), ORDER);
+  const honest = times(secret, base);
+  /** A token by `key`, whose R is `commit`, and what its equation's hash is. */
+  const made = (key, commit, nonce, jti) => {
+    const signed = `${b64(text(header({ alg: "EdDSA", kid: "ed" })))}.${b64(text(claims({ jti })))}`;
+    const hash = mod(number(createHash("sha512").update(encoded(commit)).update(encoded(key)).update(signed).digest()), ORDER);
+    return { hash, token: `${signed}.${b64(Buffer.concat([encoded(commit), little(mod(nonce + hash * secret, ORDER))]))}` };
+  };
+  const keys = (point) => [{ kty: "OKP", crv: "Ed25519", x: b64(encoded(point)), kid: "ed" }];
+  const nonce = mod(number(randomBytes(32)), ORDER);
+  const commit = times(nonce, base);
+  keysOnly("Ed25519: a signature made by hand", "allow", keys(honest), made(honest, commit, nonce, "1").token);
+  for (const order of [2n, 4n, 8n]) {
+    const more = times(8n / order, eight);
+    keysOnly(`Ed25519: R with a part of order ${order}, which the cofactor would hide`, "signature_mismatch", keys(honest), made(honest, plus(commit, more), nonce, "2").token);
+  }
+  keysOnly("Ed25519: R is the neutral point, and the equation holds", "allow", keys(honest), made(honest, [0n, 1n], 0n, "3").token);
+  keysOnly("Ed25519: R is the neutral point, beyond the prime", "signature_mismatch", keys(honest), made(honest, [0n, 1n], 0n, "3").token.replace(/[^.]*$/, (s) => b64(Buffer.concat([little(P + 1n), Buffer.from(s, "base64url").subarray(32)]))));
+  const mixed = plus(honest, eight);
+  const [hidden, held] = [new Set(), new Set()];
+  for (let jti = 0; hidden.size + held.size < 2; jti += 1) {
+    const one = made(mixed, commit, nonce, `${jti}`);
+    const kind = one.hash % 8n === 0n ? held : hidden;
+    if (kind.size === 0) kind.add(one.token);
+  }
+  keysOnly("Ed25519: a key with a part of order 8 that the equation does not see", "allow", keys(mixed), [...held][0]);
+  keysOnly("Ed25519: a key with a part of order 8 that the cofactor would hide", "signature_mismatch", keys(mixed), [...hidden][0]);
+  const own = made(honest, commit, nonce, "1").token;
+  const x = encoded(honest);
+  for (const [name, value] of [["31 bytes", x.subarray(1)], ["33 bytes", Buffer.concat([x, Buffer.from([0])])], ["the prime", little(P)], ["the prime + 1", little(P + 1n)], ["the prime + 3", little(P + 3n)], ["the prime + 18", little(P + 18n)],
+    ["0 with the other sign", little(1n << 255n)], ["-1 with the other sign", little((P - 1n) | (1n << 255n))], ["a point of order 8 with the other sign", encoded([P - eight[0], eight[1]])], ["the other point of order 8", encoded([eight[0], P - eight[1]])]]) {
+    keysOnly(`Ed25519: x of ${name} (RFC 8032 5.1.3)`, "key_not_found", [{ ...keys(honest)[0], x: b64(value) }, ES], own);
+  }
+  let off = 2n;
+  while (mod(root(off) ** 2n * (D * off * off + 1n) - (off * off - 1n)) === 0n) off += 1n;
+  keysOnly("Ed25519: x of no point", "signature_mismatch", [{ ...keys(honest)[0], x: b64(little(off)) }], own);
+  for (const [name, more] of [["crv X25519", { crv: "X25519" }], ["crv Ed448", { crv: "Ed448" }], ["crv in lower case", { crv: "ed25519" }], ["crv missing", { crv: undefined }], ["kty EC", { kty: "EC" }], ["alg ES256", { alg: "ES256" }], ["x missing", { x: undefined }]]) {
+    keysOnly(`Ed25519: a key with ${name}`, "key_not_found", [{ ...keys(honest)[0], ...more }, ES], own);
+  }
+  for (const alg of ["EdDSA", "Ed25519"]) keysOnly(`Ed25519: a key with alg ${alg}: the two names are one`, "allow", [{ ...keys(honest)[0], alg }], own);
+}
+// Numbers as JSON may write them (RFC 8259 §6): the same second.
+for (const [written, expect] of [["1795000600.0", "allow"], ["1.7950006e9", "allow"], ["17950006E+2", "allow"], ["1795000600.00000000000000000000000001", "allow"], ["-0", "expired"], ["1e-300", "expired"], ["-1e-300", "expiry_missing"],
+  ["-1795000600", "expiry_missing"], ["01795000600", "malformed_payload"], ["+1795000600", "malformed_payload"], ["0x6afd7e58", "malformed_payload"], ["1e999", "malformed_payload"], ["-1e999", "malformed_payload"], ["1".repeat(400), "malformed_payload"],
+  ["Infinity", "malformed_payload"], ["NaN", "malformed_payload"], [".5", "malformed_payload"], ["1795000600.", "malformed_payload"], ["1_795_000_600", "malformed_payload"], ["18446744073709551616", "allow"]]) {
+  body(`exp written as ${written.length > 60 ? `${written.length} digits` : written}`, expect, JSON.stringify(claims()).replace(`${NOW + 600}`, written));
+}
+for (const [name, late] of [["nbf", "not_yet_valid"], ["iat", "issued_in_future"]]) {
+  for (const [written, expect] of [["1e300", late], ["9223372036854775808", late], ["1795000030.0005", late], ["1795000029.9995", "allow"], ["-0", "allow"], ["-1", "malformed_claim"], ["1e999", "malformed_payload"]]) {
+    body(`${name} written as ${written}`, expect, JSON.stringify({ ...claims(), [name]: "#" }).replace('"#"', written));
+  }
+  at(`${name} now without skew`, "allow", { [name]: NOW }, { rule: { clockSkewSeconds: 0 } });
+  at(`${name} now + 0.5 without skew`, late, { [name]: NOW + 0.5 }, { rule: { clockSkewSeconds: 0 } });
+}
+at("iat a string, where the rule has a longest lifetime", "malformed_claim", { iat: `${NOW}` }, lifetime);
+at("exp missing wins over nbf to come", "expiry_missing", { exp: null, nbf: NOW + 900 });
+// Registered claims have their types, also where the rule asks for none of them.
+for (const [name, values] of Object.entries({ iss: [1, null, ["https://idp.example.com"], {}, true], aud: [1, null, {}, [1], ["scim", null], true], jti: [1, null, ["x"], {}, true], sub: [1, true] })) {
+  for (const value of values) at(`${name} ${shown(value)} where nobody asks for it`, "malformed_claim", { [name]: value });
+}
+for (const aud of ["anything", [], ["a", "b"]]) at(`aud ${shown(aud)} where nobody asks for it`, "allow", { aud });
+for (const [aud, expect] of [[["SCIM", "scim"], "allow"], [["scim", "scim"], "allow"], ["scim ", "audience_mismatch"], ["sc\u0131m", "audience_mismatch"], [["scim "], "audience_mismatch"], ["scim\u0000", "audience_mismatch"], [Array.from({ length: 200 }, (_, i) => `a${i}`), "audience_mismatch"]]) {
+  at(`aud ${shown(aud)} is compared as it is (RFC 7519 4.1.3)`, expect, { aud }, audience);
+}
+for (const iss of ["https://idp.example.com#", "https://idp.example.com?", "https://idp.example.com ", "https://idp.ex\u0430mple.com", "https://idp.example.com\u0000", "", "https://user@idp.example.com", "https://idp.example.com//"]) {
+  at(`iss ${shown(iss)} is another (RFC 8725 3.8)`, "issuer_not_trusted", { iss }, issuer);
+}
+// Claims of the rule: what white space is trimmed, what numbers are called, what a pointer finds (RFC 6901).
+for (const [sub, expect] of [["\tTEST098H0000\n", "allow"], ["\u00a0TEST098H0000", "allow"], ["\ufeffTEST098H0000", "claim_mismatch"], ["\u200bTEST098H0000", "claim_mismatch"], ["TEST 098H0000", "claim_mismatch"], ["TEST098H0000\u0000", "claim_mismatch"],
+  ["TEST098H0000\u200d", "claim_mismatch"], ["\uff34EST098H0000", "claim_mismatch"], ["TEST098H000O", "claim_mismatch"]]) {
+  body(`sub ${JSON.stringify(sub).replace(/[^ -~]/g, (letter) => `\\u${letter.charCodeAt(0).toString(16).padStart(4, "0")}`)}`, expect, claims({ sub }));
+}
+matches("n", "100", "allow", { n: 100 });
+for (const [written, expect] of [["1e2", "claim_mismatch"], ["100.0", "claim_mismatch"], ['"100"', "allow"], ["[100]", "claim_mismatch"]]) {
+  body(`n is 100: written as ${written}`, expect, JSON.stringify(claims({ n: "#" })).replace('"#"', written), { rule: { claims: [{ field: "n", value: "100" }] } });
+}
+matches("n", "-1", "allow", { n: -1 });
+matches("n", "9007199254740993", "allow", { n: "9007199254740993" });
+matches("n", "", "claim_mismatch", { n: [] });
+matches("n", "", "claim_mismatch", { n: {} });
+matches("n", "", "allow", { n: "" });
+matches("t", "True", "claim_mismatch", { t: true });
+matches("t", "false", "allow", { t: false });
+matches("t", "0", "claim_mismatch", { t: false });
+matches("t", "true", "claim_mismatch", { t: [true] });
+matches("a", "[object Object]", "claim_mismatch", { a: { b: 1 } });
+matches("/a~0b", "x", "allow", { "a~b": "x" });
+matches("/a~01b", "x", "allow", { "a~1b": "x" });
+matches("/", "x", "allow", { "": "x" });
+matches("/groups/-", "x", "claim_mismatch", { groups: ["x"] });
+matches("/groups/1", "x", "claim_mismatch", { groups: ["x"] });
+matches("/groups/+0", "x", "claim_mismatch", { groups: ["x"] });
+matches("/groups", "x", "allow", { groups: ["y", "x"] });
+matches("/deep/0/roles", "x", "allow", { deep: [{ roles: ["x"] }] });
+matches("toString", "x", "claim_mismatch", {});
+matches("hasOwnProperty", "function", "claim_mismatch", {});
+matches("realm_access.roles", "x", "claim_mismatch", { realm_access: { roles: ["x"] } });
+matches("/realm_access/roles", "x", "allow", { realm_access: { roles: ["x"] } });
+matches("iss", "https://idp.example.com", "allow", {});
+matches("aud", "scim", "allow", { aud: ["other", "scim"] });
+matches("name", "\u00e9", "allow", { name: "\u00e9" });
+matches("name", "\u00e9", "claim_mismatch", { name: "\u00c9" });
+at("an empty list of claims", "allow", {}, { rule: { claims: [] } });
+at("a claim asked for twice with two values", "claim_mismatch", {}, { rule: { claims: [{ field: "sub", value: "TEST098H0000" }, { field: "sub", value: "OTHER" }] } });
+at("a claim asked for twice, an array with both", "allow", { groups: ["a", "b"] }, { rule: { claims: [{ field: "groups", value: "a" }, { field: "groups", value: "b" }] } });
 
 const names = new Set(cases.map((one) => one.name));
 if (names.size !== cases.length) throw new Error(`names stand twice: ${cases.map((one) => one.name).filter((name, place, all) => all.indexOf(name) !== place)}`);

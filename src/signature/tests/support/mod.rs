@@ -11,6 +11,8 @@
     clippy::unwrap_used
 )]
 
+pub mod vectors;
+
 use scim_edge_policy::algorithm::Algorithm;
 use scim_edge_policy::key::Key;
 use scim_edge_policy::key_set::KeySet;
