@@ -221,7 +221,6 @@ impl Change<'_> {
                         (_, None, _) => {}
                     }
                 }
-                remove_duplicates(values);
             }
             Some(sub) => {
                 for index in selected {
@@ -232,6 +231,7 @@ impl Change<'_> {
                 }
             }
         }
+        remove_duplicates(values);
         keep_one_primary(values, &before);
         Ok(())
     }
