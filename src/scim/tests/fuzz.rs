@@ -12,7 +12,7 @@ use scim_edge_json::{Error, Limits, parse, parse_object};
 use scim_edge_scim::dialect::Dialect;
 use scim_edge_scim::endpoint::{Endpoint, Kind, segments};
 use scim_edge_scim::evaluate::Matcher;
-use scim_edge_scim::filter::Filter;
+use scim_edge_scim::filter::{Filter, MAX_BYTES};
 use scim_edge_scim::parser::Options;
 use scim_edge_scim::patch::{Patch, SCHEMA};
 use scim_edge_scim::path::{AttributePath, Path};
@@ -22,6 +22,7 @@ use scim_edge_scim::schema::Schema;
 use scim_edge_scim::sort::{Order, Sorter};
 use scim_edge_scim::validate::Reader;
 use serde_json::{Value, json};
+use std::fmt;
 
 const WORDS: &[&str] = &[
     "(", ")", "[", "]", "{", "}", "\"", "\\", "\\u", "\\ud800", " and ", " or ", "not(", ".", ":", ",", "$",
@@ -31,9 +32,23 @@ const WORDS: &[&str] = &[
 
 const LIMITS: Limits = Limits { bytes: 1 << 20, depth: 32 };
 
+/// What is damaged, and how to have it again.
+#[derive(Clone, Copy)]
+struct Round<'a> {
+    seed: u64,
+    round: usize,
+    text: &'a str,
+}
+
+impl fmt::Display for Round<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "seed {}, round {}: {:?}", self.seed, self.round, self.text)
+    }
+}
+
 /// Damages one of the texts with parts of another, `SCIM_EDGE_FUZZ` times, and asks whether each was
 /// taken: fuzzing that takes nothing, or everything, looks at one side only.
-fn fuzz(what: &str, texts: &[String], mut takes: impl FnMut(&str, &str) -> bool) {
+fn fuzz(what: &str, texts: &[String], mut takes: impl FnMut(&str, Round<'_>) -> bool) {
     let seed = seed();
     let mut random = Random(seed);
     let (rounds, mut taken) = (executions(20_000), 0_usize);
@@ -44,7 +59,7 @@ fn fuzz(what: &str, texts: &[String], mut takes: impl FnMut(&str, &str) -> bool)
         if random.below(4) == 0 {
             text = mutate(&mut random, &text, first, WORDS);
         }
-        taken += usize::from(takes(&text, &format!("seed {seed}, round {round}: {text:?}")));
+        taken += usize::from(takes(&text, Round { seed, round, text: &text }));
     }
     println!("{what}: {rounds} executions, {taken} taken, seed {seed}");
     assert!(taken > rounds / 1000 && taken < rounds, "{taken} of {rounds} were taken");
@@ -83,7 +98,12 @@ fn filters() {
                     matcher.lookups();
                 }
             }
-            assert_eq!(Filter::parse(&filter.to_string(), options), Ok(filter), "{round}");
+            // Escapes of control characters may make it longer than what is read.
+            let printed = filter.to_string();
+            assert!(
+                printed.len() > MAX_BYTES || Filter::parse(&printed, options) == Ok(filter),
+                "{round}: {printed:?}"
+            );
         }
         taken
     });
@@ -113,7 +133,11 @@ fn attribute_paths() {
         for options in [Options::STRICT, Options::TOLERANT] {
             let Ok(path) = Path::parse(text, options) else { continue };
             taken = true;
-            assert_eq!(Path::parse(&path.to_string(), options), Ok(path), "{round}");
+            let printed = path.to_string();
+            assert!(
+                printed.len() > MAX_BYTES || Path::parse(&printed, options) == Ok(path),
+                "{round}: {printed:?}"
+            );
         }
         taken
     });
@@ -223,7 +247,12 @@ fn bodies_of_patches() {
                 Kind::User => json!({
                     "userName": "a",
                     "name": { "givenName": "A" },
-                    "emails": [{ "value": "a@x.org", "type": "work", "primary": true }, { "value": "b@x.org" }],
+                    "emails": [
+                        { "value": "a@x.org", "type": "work", "primary": true },
+                        { "value": "b@x.org" },
+                        { "value": "b@x.org", "type": "work" },
+                        { "value": "b@x.org", "type": "home" },
+                    ],
                 }),
                 Kind::Group => json!({ "displayName": "g", "members": ["1", "2"] }),
             };
@@ -281,12 +310,12 @@ fn growth_ends_at_a_limit() {
         ("escapes in a query", 32_768, Box::new(|n| query(&format!("a={}", "%41".repeat(n))))),
         ("[ in JSON", LIMITS.depth, Box::new(|n| text(&wrapped("[", "1", "]", n)))),
         ("{ in JSON", LIMITS.depth, Box::new(|n| text(&wrapped("{\"a\":", "1", "}", n)))),
-        ("items in JSON", LIMITS.bytes, Box::new(|n| text(&format!("[{}1]", "1,".repeat(n))))),
+        ("items in JSON", LIMITS.bytes / 2, Box::new(|n| text(&format!("[{}1]", "1,".repeat(n))))),
         ("operations", 1000, Box::new(|n| patch(&vec![r#"{"op":"remove","path":"title"}"#; n].join(",")))),
     ];
     for (way, limit, takes) in ways {
         assert!(takes(1), "one of {way}");
-        let beyond = std::iter::successors(Some(limit + 1), |n| Some(n * 2)).take_while(|n| *n < 1 << 21);
+        let beyond = std::iter::successors(Some(limit + 1), |n| Some(n * 2)).take_while(|n| *n <= 1 << 20);
         for n in beyond {
             assert!(!takes(n), "{n} of {way}");
         }
