@@ -51,11 +51,14 @@ impl fmt::Display for Round<'_> {
 fn fuzz(what: &str, texts: &[String], mut takes: impl FnMut(&str, Round<'_>) -> bool) {
     let seed = seed();
     let mut random = Random(seed);
+    let texts: Vec<_> = texts.iter().map(|text| (text, serde_json::from_str::<Value>(text))).collect();
     let (rounds, mut taken) = (executions(20_000), 0_usize);
     for round in 0..rounds {
-        let (first, second) = (random.pick(texts), random.pick(texts));
-        let as_json = (random.below(2) == 0).then(|| mutate_json(&mut random, first, second, WORDS));
-        let mut text = as_json.flatten().unwrap_or_else(|| mutate(&mut random, first, second, WORDS));
+        let ((first, value), (second, other)) = (random.pick(&texts), random.pick(&texts));
+        let mut text = match (value, other) {
+            (Ok(value), Ok(other)) if random.below(2) == 0 => mutate_json(&mut random, value, other, WORDS),
+            _ => mutate(&mut random, first, second, WORDS),
+        };
         if random.below(4) == 0 {
             text = mutate(&mut random, &text, first, WORDS);
         }

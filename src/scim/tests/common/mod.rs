@@ -158,7 +158,7 @@ pub(crate) fn mutate(random: &mut Random, text: &str, other: &str, words: &[&str
             6 => {
                 let end = |c: &char| !c.is_alphanumeric();
                 let length = characters[at..].iter().skip(1).position(end).map_or(1, |length| length + 2);
-                let times = if random.below(16) == 0 { random.below(2000) } else { 1 };
+                let times = if random.below(64) == 0 { random.below(2000) } else { 1 };
                 let part: String = characters[at..].iter().take(length).collect();
                 characters.splice(at..at, part.repeat(times).chars());
             }
@@ -192,16 +192,15 @@ fn within<'a>(random: &mut Random, value: &'a mut Value) -> &'a mut Value {
 
 /// JSON that is still JSON, but with parts of another text or of another type, more or fewer of them,
 /// deeper, or under other names.
-pub(crate) fn mutate_json(random: &mut Random, text: &str, other: &str, words: &[&str]) -> Option<String> {
-    let mut value: Value = serde_json::from_str(text).ok()?;
-    let mut other: Value = serde_json::from_str(other).ok()?;
+pub(crate) fn mutate_json(random: &mut Random, value: &Value, other: &Value, words: &[&str]) -> String {
+    let (mut value, mut other) = (value.clone(), other.clone());
     for _ in 0..1 + random.below(3) {
         let part = within(random, &mut value);
         match (random.below(7), &mut *part) {
             (0, Value::String(text)) => *text = mutate(random, text, "", words),
             (1, Value::Array(items)) if !items.is_empty() => {
                 let copy = items[random.below(items.len())].clone();
-                let times = if random.below(16) == 0 { 1500 } else { 1 };
+                let times = if random.below(64) == 0 { 1500 } else { 1 };
                 items.extend(std::iter::repeat_n(copy, times));
             }
             (1, Value::Object(members)) if !members.is_empty() => {
@@ -229,7 +228,7 @@ pub(crate) fn mutate_json(random: &mut Random, text: &str, other: &str, words: &
             _ => *part = within(random, &mut other).clone(),
         }
     }
-    Some(value.to_string())
+    value.to_string()
 }
 
 /// The schemas of the tables: the RFC's, and an account's own extension with every kind of attribute.
