@@ -1,7 +1,7 @@
 //! What one PATCH operation does to one attribute (RFC 7644 §3.5.2.1 to §3.5.2.3): to all of it, to the
 //! values that a filter selects, or to a part of them.
 
-use crate::convert::{keep_one_primary, primaries, remove_duplicates};
+use crate::convert::{is_primary, keep_one_primary, make_primary, primaries, remove_duplicates};
 use crate::error::{Error, ScimType};
 use crate::evaluate::ElementMatcher;
 use crate::filter::Filter;
@@ -180,9 +180,9 @@ impl Change<'_> {
         match verb {
             Verb::Replace => values = sent,
             Verb::Add => {
-                let before = primaries(&values);
-                add_values(attribute, &mut values, sent);
-                keep_one_primary(&mut values, &before);
+                if let Some(primary) = add_values(attribute, &mut values, sent) {
+                    make_primary(&mut values, primary);
+                }
             }
             // Entra ID lists the members to remove in the value; without one, all go.
             Verb::Remove if value.is_null() => {
@@ -221,7 +221,6 @@ impl Change<'_> {
                         (_, None, _) => {}
                     }
                 }
-                remove_duplicates(values);
             }
             Some(sub) => {
                 for index in selected {
@@ -232,6 +231,7 @@ impl Change<'_> {
                 }
             }
         }
+        remove_duplicates(values);
         keep_one_primary(values, &before);
         Ok(())
     }
@@ -297,23 +297,30 @@ fn says_nothing(attribute: &Attribute, parts: &Map<String, Value>) -> bool {
 }
 
 /// Adds values that are not there. One with the `value` and `type` of another is that other, and may say
-/// more about it; so is one that has no `type`.
-fn add_values(attribute: &Attribute, values: &mut Vec<Value>, sent: Vec<Value>) {
+/// more about it; so is one that has no `type`. The position of the one that becomes primary, if one does,
+/// whatever else is said about the one that was.
+fn add_values(attribute: &Attribute, values: &mut Vec<Value>, sent: Vec<Value>) -> Option<usize> {
     let mut known = Known::default();
     for (index, value) in values.iter().enumerate() {
         known.note(identity(attribute, value), index);
     }
+    let mut primary = None;
     for value in sent {
         let named = identity(attribute, &value);
-        match (known.find(&named).and_then(|index| values.get_mut(index)), value) {
+        let index = known.find(&named).unwrap_or(values.len());
+        if is_primary(&value) && !values.get(index).is_some_and(is_primary) {
+            primary = Some(index);
+        }
+        match (values.get_mut(index), value) {
             (Some(Value::Object(old)), Value::Object(new)) => old.extend(new),
             (Some(_), _) => {}
             (None, value) => {
-                known.note(named, values.len());
+                known.note(named, index);
                 values.push(value);
             }
         }
     }
+    primary
 }
 
 /// Where values stand in a list.

@@ -157,7 +157,7 @@ pub(crate) fn remove_duplicates(values: &mut Vec<Value>) {
     values.retain(|_| kept.next().unwrap_or(true));
 }
 
-fn is_primary(value: &Value) -> bool {
+pub(crate) fn is_primary(value: &Value) -> bool {
     value.get("primary") == Some(&Value::Bool(true))
 }
 
@@ -176,8 +176,15 @@ pub(crate) fn keep_one_primary(values: &mut [Value], before: &[Value]) {
         Some(new) if !before.is_empty() => Some(new),
         _ => values.iter().position(is_primary),
     };
+    if let Some(kept) = kept {
+        make_primary(values, kept);
+    }
+}
+
+/// Makes all values but one not primary.
+pub(crate) fn make_primary(values: &mut [Value], kept: usize) {
     for (index, value) in values.iter_mut().enumerate() {
-        if Some(index) != kept
+        if index != kept
             && is_primary(value)
             && let Value::Object(members) = value
         {

@@ -1,7 +1,8 @@
 //! Filters (RFC 7644 §3.4.2.2) as trees: what a client asks for, before any schema is looked at.
 //!
-//! `Display` writes the canonical text, which reads back as the same tree; [`Filter::parse`] reads
-//! every form the grammar allows, within [`MAX_BYTES`], [`MAX_TERMS`] and [`MAX_DEPTH`].
+//! `Display` writes the canonical text, which reads back as the same tree unless escapes have made it
+//! longer than what is read; [`Filter::parse`] reads every form the grammar allows, within
+//! [`MAX_BYTES`], [`MAX_TERMS`] and [`MAX_DEPTH`].
 
 use crate::error::{Error, ScimType};
 use crate::parser::{self, Options};

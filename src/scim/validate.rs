@@ -189,13 +189,13 @@ impl<'a> Reader<'a> {
         if place.sub.is_some() && place.attribute.multi_valued {
             return Err(invalid(format!("{name} has several values: it must be an array")));
         }
-        // A manager whose id is "" is none.
-        if place.sub.is_some_and(|sub| sub.name == "value") && value.as_str() == Some("") {
-            return Ok(());
-        }
         let Some(value) = self.convert(place.sub.unwrap_or(place.attribute), value, name)? else {
             return Ok(());
         };
+        // A manager whose id is "" is none, in whatever form it was sent.
+        if place.sub.is_some_and(|sub| sub.name == "value") && value.as_str() == Some("") {
+            return Ok(());
+        }
         within(resource, place.extension, |parent| match (place.sub, parent.get_mut(name), value) {
             (None, Some(Value::Object(parts)), Value::Object(others)) => parts.extend(others),
             (None, _, value) => {

@@ -15,12 +15,12 @@ const bin = await pythonSuites();
 test("filters and PATCH agree with scim2-models", { skip: bin ? false : "there is no python3 here" }, async () => {
   await run("cargo", ["build", "--quiet", "-p", "scim-edge-scim", "--example", "oracle"], { cwd: root });
   const oracle = join(process.env.CARGO_TARGET_DIR ?? join(root, "target"), "debug", "examples", "oracle");
-  const { SCIM_EDGE_CASES: cases = "4000", SCIM_EDGE_SEED: seed = "20110513" } = process.env;
+  const { SCIM_EDGE_CASES: cases = "2000", SCIM_EDGE_SEED: seed = "20110513" } = process.env;
   const script = join(root, "tests", "suites", "differential.py");
   const { stdout } = await promisify(execFile)(join(bin, "python"), [script, oracle, cases, seed], { maxBuffer: 1 << 26 });
-  const { examples, sentences, ...figures } = JSON.parse(stdout);
+  const { unexplained, sentences, ...figures } = JSON.parse(stdout);
   console.log(`differential: ${JSON.stringify(figures)}`);
-  assert.deepEqual(examples, [], "disagreements that no sentence explains");
+  assert.deepEqual(unexplained, [], "disagreements that no sentence explains");
   assert.ok(Object.keys(figures.explained).every((name) => sentences[name].startsWith("RFC")));
   assert.ok(figures.agree > figures.cases * 0.8);
 });

@@ -121,12 +121,16 @@ fn path(random: &mut Random) -> AttributePath {
     }
 }
 
-/// One of the ways a text can be damaged.
+/// What stands around something in one of the languages.
+const PAIRS: &[(&str, &str)] =
+    &[("(", ")"), ("not (", ")"), ("a[", "]"), ("[", "]"), ("{\"a\":", "}"), ("\"", "\""), ("\\\"", "\\\"")];
+
+/// Some of the ways a text can be damaged.
 pub(crate) fn mutate(random: &mut Random, text: &str, other: &str, words: &[&str]) -> String {
     let mut characters: Vec<char> = text.chars().collect();
     for _ in 0..1 + random.below(3) {
         let at = random.below(characters.len() + 1);
-        match random.below(6) {
+        match random.below(8) {
             0 if at < characters.len() => {
                 characters.remove(at);
             }
@@ -142,6 +146,22 @@ pub(crate) fn mutate(random: &mut Random, text: &str, other: &str, words: &[&str
             4 if at < characters.len() => {
                 characters[at] = char::from_u32(random.below(0x11_0000) as u32).unwrap_or('\u{fffd}');
             }
+            // Something within brackets or quotes, mostly once, sometimes deeper than any limit.
+            5 => {
+                let (open, close) = *random.pick(PAIRS);
+                let deep = if random.below(4) == 0 { random.below(70) } else { 1 };
+                let to = at + random.below(characters.len() - at + 1);
+                characters.splice(to..to, close.repeat(deep).chars());
+                characters.splice(at..at, open.repeat(deep).chars());
+            }
+            // A word twice, or so often that the text is longer than any limit.
+            6 => {
+                let end = |c: &char| !c.is_alphanumeric();
+                let length = characters[at..].iter().skip(1).position(end).map_or(1, |length| length + 2);
+                let times = if random.below(64) == 0 { random.below(2000) } else { 1 };
+                let part: String = characters[at..].iter().take(length).collect();
+                characters.splice(at..at, part.repeat(times).chars());
+            }
             _ => {
                 let part: Vec<char> = characters[at..].iter().copied().take(40).collect();
                 characters.splice(at..at, part);
@@ -150,6 +170,65 @@ pub(crate) fn mutate(random: &mut Random, text: &str, other: &str, words: &[&str
         characters.truncate(9000);
     }
     characters.into_iter().collect()
+}
+
+/// What stands somewhere in a value: itself, or a value deep within.
+fn within<'a>(random: &mut Random, value: &'a mut Value) -> &'a mut Value {
+    let size = match value {
+        Value::Array(items) => items.len(),
+        Value::Object(members) => members.len(),
+        _ => 0,
+    };
+    if size == 0 || random.below(4) == 0 {
+        return value;
+    }
+    let at = random.below(size);
+    match value {
+        Value::Array(items) => within(random, &mut items[at]),
+        Value::Object(members) => within(random, members.values_mut().nth(at).unwrap()),
+        other => other,
+    }
+}
+
+/// JSON that is still JSON, but with parts of another text or of another type, more or fewer of them,
+/// deeper, or under other names.
+pub(crate) fn mutate_json(random: &mut Random, value: &Value, other: &Value, words: &[&str]) -> String {
+    let (mut value, mut other) = (value.clone(), other.clone());
+    for _ in 0..1 + random.below(3) {
+        let part = within(random, &mut value);
+        match (random.below(7), &mut *part) {
+            (0, Value::String(text)) => *text = mutate(random, text, "", words),
+            (1, Value::Array(items)) if !items.is_empty() => {
+                let copy = items[random.below(items.len())].clone();
+                let times = if random.below(64) == 0 { 1500 } else { 1 };
+                items.extend(std::iter::repeat_n(copy, times));
+            }
+            (1, Value::Object(members)) if !members.is_empty() => {
+                let (name, copy) = members.iter().nth(random.below(members.len())).unwrap();
+                let name =
+                    if random.below(2) == 0 { name.to_uppercase() } else { mutate(random, name, "", words) };
+                members.insert(name, copy.clone());
+            }
+            (2, Value::Array(items)) if !items.is_empty() => {
+                items.remove(random.below(items.len()));
+            }
+            (2, Value::Object(members)) if !members.is_empty() => {
+                let name = members.keys().nth(random.below(members.len())).unwrap().clone();
+                members.shift_remove(&name);
+            }
+            (3, _) => *part = Value::Array(vec![part.take()]),
+            (4, _) => {
+                *part = json!({ *random.pick(&["value", "emails", "name", "type", "$ref"]): part.take() })
+            }
+            (5, _) => {
+                let scalars =
+                    [Value::Null, json!(true), json!(""), json!("x"), json!(0), json!(-1.5), json!([])];
+                *part = random.pick(&scalars).clone();
+            }
+            _ => *part = within(random, &mut other).clone(),
+        }
+    }
+    value.to_string()
 }
 
 /// The schemas of the tables: the RFC's, and an account's own extension with every kind of attribute.
