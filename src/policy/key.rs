@@ -14,6 +14,8 @@ pub struct Key {
     kid: Option<String>,
     key_type: KeyType,
     algorithm: Option<Algorithm>,
+    /// Of an RSA key, big-endian.
+    modulus: Option<Vec<u8>>,
     jwk: String,
     id: KeyId,
 }
@@ -49,8 +51,9 @@ impl Key {
             None => None,
             Some(kid) => Some(kid.as_str()?.to_owned()),
         };
+        let modulus = if key_type == KeyType::Rsa { Some(decode(text("n")?)?) } else { None };
         let id = Sha256::digest(canonical.as_bytes()).into();
-        Some(Self { kid, key_type, algorithm, jwk: canonical, id })
+        Some(Self { kid, key_type, algorithm, modulus, jwk: canonical, id })
     }
 
     /// Whether the key may check a token with this `alg` and `kid`: a token that names a key is
@@ -59,6 +62,13 @@ impl Key {
         self.key_type == algorithm.key_type()
             && self.algorithm.is_none_or(|own| own == algorithm)
             && kid.is_none_or(|kid| self.kid.as_deref() == Some(kid))
+    }
+
+    /// Whether bytes can be a signature of the key's at all: of RSA, a number below the modulus and as long
+    /// as it (RFC 8017 §8.1.2, §8.2.2). Not every engine looks.
+    pub fn may_have_made(&self, signature: &[u8]) -> bool {
+        let below = |modulus: &Vec<u8>| signature.len() == modulus.len() && signature < modulus.as_slice();
+        self.modulus.as_ref().is_none_or(below)
     }
 
     /// Its `kid`.

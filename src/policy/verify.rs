@@ -289,7 +289,8 @@ impl<H: Host> Run<'_, H> {
             return false;
         }
         let token = self.token;
-        let outcome = self.host.check(key, token.algorithm(), token.signed(), token.signature()).await;
+        let outcome = key.may_have_made(token.signature())
+            && self.host.check(key, token.algorithm(), token.signed(), token.signature()).await;
         self.checked.push((key.id(), outcome));
         outcome
     }
