@@ -1,24 +1,74 @@
-// docs/conformance.md names a test for every demand: each has to exist.
+// docs/conformance.md names tests for every demand: each has to exist, under that very name, and none may be missing.
 
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { root } from "../../js/tools.mjs";
 
-const TABLES = ["filters", "patch", "validate", "project"];
+const read = (file) => readFileSync(join(root, file), "utf8");
 
-const fileOf = (name) => {
-  if (name.startsWith("src/")) return name;
-  return TABLES.includes(name) ? `tests/cases/${name}.json` : `tests/e2e/${name}.test.mjs`;
-};
-
-test("every demand of the conformance document has a test that exists", () => {
-  const text = readFileSync(join(root, "docs", "conformance.md"), "utf8");
-  const rows = text.split("\n").filter((line) => /^\| [\d.]+/.test(line));
-  assert.ok(rows.length > 80, `${rows.length} rows`);
-  for (const row of rows) {
-    const [file, name] = row.split(" | ").at(-1).replace(/ \|$/, "").split(" › ");
-    assert.ok(readFileSync(join(root, fileOf(file)), "utf8").includes(name), `${file} has no ${name}`);
+/** The rows under each heading, as number, demand and citations. */
+function tables() {
+  const found = new Map();
+  let heading;
+  for (const line of read("docs/conformance.md").split("\n")) {
+    if (line.startsWith("## ")) heading = line.slice(3);
+    if (!/^\| \d[\d.-]* \|/.test(line)) continue;
+    const [number, demand, tests] = line.slice(2, -2).split(" | ");
+    found.set(heading, [...(found.get(heading) ?? []), { number, demand, tests: tests?.split("<br>") ?? [] }]);
   }
+  return found;
+}
+
+/** The names of a table's cases, or its filters, which are their own names. */
+function cases(value) {
+  if (Array.isArray(value)) {
+    const isFilter = value.length === 2 && typeof value[0] === "string" && typeof value[1] !== "number";
+    return [...(isFilter ? [value[0]] : []), ...value.flatMap(cases)];
+  }
+  if (value === null || typeof value !== "object") return [];
+  return [...(typeof value.name === "string" ? [value.name] : []), ...Object.values(value).flatMap(cases)];
+}
+
+/** The names of the tests in a file. */
+function names(file) {
+  const text = read(file);
+  if (file.endsWith(".json")) return cases(JSON.parse(text));
+  const pattern = file.endsWith(".rs") ? /#\[(?:wasm_bindgen_)?test\]\s*(?:async )?fn (\w+)\(/g : /^ *test\("((?:[^"\\]|\\.)*)"/gm;
+  return [...text.matchAll(pattern)].map((match) => match[1]);
+}
+
+const rows = [...tables().values()].flat();
+
+test("the document has its tables, and each number once", () => {
+  assert.ok(rows.length > 190, `${rows.length} rows`);
+  for (const [heading, table] of tables()) {
+    assert.equal(new Set(table.map((row) => row.number)).size, table.length, heading);
+    for (const row of table) assert.ok(row.demand && row.tests.length > 0, `${heading} ${row.number}`);
+  }
+});
+
+test("every test that the document names exists", () => {
+  const known = new Map();
+  const wrong = [];
+  for (const { number, tests } of rows) {
+    for (const cited of tests.filter((one) => one !== "— none")) {
+      const [, file, name] = /^`([^`]+)` › (.+)$/.exec(cited) ?? [];
+      if (!file || !existsSync(join(root, file))) wrong.push(`${number}: no file in ${cited}`);
+      else {
+        if (!known.has(file)) known.set(file, new Set(names(file)));
+        if (!known.get(file).has(name)) wrong.push(`${number}: ${file} has no ${name}`);
+      }
+    }
+  }
+  assert.deepEqual(wrong, []);
+});
+
+test("no demand is without a test", () => {
+  const without = [];
+  for (const [heading, table] of tables()) {
+    for (const row of table) if (row.tests.some((one) => /none/i.test(one) && !one.includes("›"))) without.push(`${heading}: ${row.number} ${row.demand}`);
+  }
+  assert.deepEqual(without, []);
 });

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { ENTERPRISE, GROUP, PATCH, USER, start } from "./harness.mjs";
+import { ENTERPRISE, GROUP, PATCH, USER, sleep, start } from "./harness.mjs";
 
 const ERROR = "urn:ietf:params:scim:api:messages:2.0:Error";
 const LIST = "urn:ietf:params:scim:api:messages:2.0:ListResponse";
@@ -13,9 +13,11 @@ const gateway = await start();
 after(() => gateway.stop());
 
 let client;
+let key;
 let ann;
 before(async () => {
   client = await gateway.account("protocol");
+  key = await gateway.admin("protocol").mint("provisioner");
   ann = (await post("/Users", { ...user("ann"), name: { givenName: "Ann" }, emails: [{ value: "ann@x.org", type: "work" }] })).body;
 });
 
@@ -343,4 +345,412 @@ test("HEAD is GET without a body; OPTIONS says what there is", async () => {
   assert.equal((await client.call("HEAD", "/Users/nobody")).status, 404);
   const options = await client.call("OPTIONS", "/Users");
   assert.deepEqual([options.status, options.headers.get("allow")], [204, "GET, HEAD, POST, OPTIONS"]);
+});
+
+test("3.1: the schemas of messages are no schemas of resources", async () => {
+  const { body } = await client.get("/Schemas");
+  assert.deepEqual(body.Resources.filter((one) => one.id.startsWith("urn:ietf:params:scim:api:")), []);
+  for (const message of [LIST, SEARCH, ERROR, PATCH, `${BULK}Request`, `${BULK}Response`]) {
+    assert.ok(message.startsWith("urn:ietf:params:scim:api:"));
+    isError(await client.get(`/Schemas/${message}`), 404);
+  }
+});
+
+test("3.1: an answer shows the resource as it is kept, not as it was sent", async () => {
+  const made = await post("/Users", user("kept", { active: "False", emails: [{ value: "k@x.org" }, { value: "k@x.org" }], nothing: 1 }));
+  assert.equal(made.body.active, false);
+  assert.deepEqual([made.body.emails, made.body.nothing], [[{ value: "k@x.org" }], undefined]);
+  const path = `/Users/${made.body.id}`;
+  assert.deepEqual((await client.get(path)).body, made.body);
+  const put = await client.call("PUT", path, user("kept", { active: "TRUE" }));
+  assert.equal(put.body.active, true);
+  assert.deepEqual((await client.get(path)).body, put.body);
+  const patched = await patch(path, { op: "replace", path: "active", value: "False" });
+  assert.equal(patched.body.active, false);
+  assert.deepEqual((await client.get(path)).body, patched.body);
+});
+
+test("3.3.1: the endpoint decides the type, whatever the body says", async () => {
+  const one = await post("/Users", user("typed", { meta: { resourceType: "Group" } }));
+  const all = await post("/Groups", { schemas: [GROUP], displayName: "Typed", meta: { resourceType: "User" } });
+  assert.deepEqual([one.body.meta.resourceType, all.body.meta.resourceType], ["User", "Group"]);
+});
+
+test("3.4.2: a part of a list says where it begins and how long it is; only matches are in it", async () => {
+  for (const n of [1, 2, 3]) await post("/Users", user(`part-${n}`));
+  const part = await list("/Users", { filter: 'userName sw "part-"', count: 2 });
+  assert.deepEqual([part.totalResults, part.startIndex, part.itemsPerPage], [3, 1, 2]);
+  assert.deepEqual(names(part), ["part-1", "part-2"]);
+});
+
+test("3.4.2.2: order comparisons of booleans and binary values are refused, by each operator", async () => {
+  for (const operator of ["gt", "ge", "lt", "le"]) {
+    for (const [attribute, value] of [["active", "true"], ["x509Certificates.value", '"MIID"'], ["emails.primary", "false"]]) {
+      isError(await client.get(`/Users?${query({ filter: `${attribute} ${operator} ${value}` })}`), 400, "invalidFilter");
+      isError(await post("/Users/.search", { schemas: [SEARCH], filter: `${attribute} ${operator} ${value}` }), 400, "invalidFilter");
+    }
+  }
+});
+
+test("3.4.2.2: an operator that is not known is named", async () => {
+  const refused = await client.get(`/Users?${query({ filter: 'userName regex "a.*"' })}`);
+  isError(refused, 400, "invalidFilter");
+  assert.match(refused.body.detail, /regex/);
+});
+
+test("3.4.2.2: what was answered for an attribute that was not sent is what filters see", async () => {
+  const { body } = await post("/Users", user("defaulted"));
+  const holds = async (filter) => (await list("/Users", { filter: `userName eq "defaulted" and (${filter})` })).totalResults === 1;
+  for (const name of ["active", "title", "externalId"]) assert.equal(await holds(`${name} pr`), body[name] !== undefined, name);
+  if (body.active !== undefined) assert.ok(await holds(`active eq ${body.active}`));
+});
+
+test("3.4.2.3: strings that are case-exact sort by case", async () => {
+  for (const externalId of ["b", "C", "a", "B"]) await post("/Users", user(`exact-${externalId}-${externalId.charCodeAt(0)}`, { externalId }));
+  const sorted = await list("/Users", { filter: 'userName sw "exact-"', sortBy: "externalId" });
+  assert.deepEqual(sorted.Resources.map((one) => one.externalId), ["B", "C", "a", "b"]);
+});
+
+test("3.4.3: a SearchRequest sorts, and excludes nothing that is always returned", async () => {
+  for (const n of [1, 2]) await post("/Users", user(`searched-${n}`, { title: "T" }));
+  const body = { schemas: [SEARCH], filter: 'userName sw "searched-"', sortBy: "userName", sortOrder: "descending" };
+  assert.deepEqual(names((await post("/Users/.search", body)).body), ["searched-2", "searched-1"]);
+  const found = await post("/Users/.search", { ...body, excludedAttributes: ["id", "title", "meta"] });
+  assert.deepEqual(found.body.schemas, [LIST]);
+  for (const one of found.body.Resources) assert.deepEqual(Object.keys(one).sort(), ["id", "schemas", "userName"]);
+});
+
+test("3.5.2: schemas follow the attributes, within one request too", async () => {
+  const { body } = await post("/Users", user("extended"));
+  const path = `/Users/${body.id}`;
+  const added = await patch(path, { op: "add", path: `${ENTERPRISE}:employeeNumber`, value: "7" }, { op: "replace", path: `${ENTERPRISE}:employeeNumber`, value: "8" });
+  assert.deepEqual(added.body.schemas.toSorted(), [USER, ENTERPRISE].toSorted());
+  assert.deepEqual(added.body[ENTERPRISE], { employeeNumber: "8" });
+  const removed = await patch(path, { op: "remove", path: `${ENTERPRISE}:employeeNumber` });
+  assert.deepEqual([removed.body.schemas, removed.body[ENTERPRISE]], [[USER], undefined]);
+});
+
+test("3.5.2: a failed request leaves everything as it was, times and versions too", async () => {
+  const { body } = await post("/Users", user("restored", { emails: [{ value: "r@x.org", primary: true }] }));
+  const path = `/Users/${body.id}`;
+  const wrong = await patch(path, { op: "add", path: "emails", value: [{ value: "s@x.org", primary: true }] }, { op: "remove", path: "userName" });
+  isError(wrong, 400, "mutability");
+  assert.deepEqual((await client.get(path)).body, body);
+});
+
+test("3.5.2.1: adding what is there does not touch lastModified", async () => {
+  const { body } = await post("/Users", user("untouched", { title: "T", emails: [{ value: "u@x.org", type: "work" }] }));
+  await sleep(20);
+  const path = `/Users/${body.id}`;
+  const same = await patch(path, { op: "add", path: "title", value: "T" }, { op: "add", path: "emails", value: [{ value: "u@x.org", type: "work" }] });
+  assert.equal(same.status, 200);
+  assert.deepEqual(same.body.meta, body.meta);
+  const changed = await patch(path, { op: "add", path: "title", value: "U" });
+  assert.ok(Date.parse(changed.body.meta.lastModified) > Date.parse(body.meta.lastModified));
+});
+
+test("3.5.2.2: what was removed is unassigned", async () => {
+  const { body } = await post("/Users", user("unassigned", { title: "T", emails: [{ value: "w@x.org", type: "work", display: "D" }], roles: [{ value: "r" }] }));
+  const path = `/Users/${body.id}`;
+  const removed = await patch(path, { op: "remove", path: "title" }, { op: "remove", path: 'emails[type eq "work"].display' }, { op: "remove", path: 'roles[value eq "r"]' });
+  assert.deepEqual([removed.body.title, removed.body.emails, removed.body.roles], [undefined, [{ value: "w@x.org", type: "work" }], undefined]);
+  const holds = async (filter) => (await list("/Users", { filter: `userName eq "unassigned" and (${filter})` })).totalResults === 1;
+  assert.ok(!(await holds("title pr or emails.display pr or roles pr")));
+  const emptied = await patch(path, { op: "remove", path: "emails" });
+  assert.equal(emptied.body.emails, undefined);
+  assert.ok(await holds("not (emails pr)"));
+});
+
+test("3.5.2: read strictly, a request names PatchOp, and a value path that selects nothing is noTarget", async () => {
+  const strict = await gateway.account("strict", { scim_dialect: "strict" });
+  const { body } = await strict.call("POST", "/Users", user("strict", { emails: [{ value: "h@x.org", type: "home" }] }));
+  const replace = (path) => strict.call("PATCH", `/Users/${body.id}`, { schemas: [PATCH], Operations: [{ op: "replace", path, value: "w@x.org" }] });
+  isError(await strict.call("PATCH", `/Users/${body.id}`, { Operations: [{ op: "add", path: "title", value: "T" }] }), 400, "invalidSyntax");
+  isError(await replace('emails[type eq "work"].value'), 400, "noTarget");
+  assert.equal((await replace('emails[type eq "home"].value')).body.emails[0].value, "w@x.org");
+});
+
+test("3.7: bulk: goes on after failures, in the order sent", async () => {
+  const bulk = async (...Operations) => (await post("/Bulk", { schemas: [`${BULK}Request`], Operations })).body.Operations;
+  const [made] = await bulk({ method: "POST", path: "/Users", bulkId: "a", data: user("ordered") });
+  const path = made.location.slice(client.base.length);
+  const answers = await bulk(
+    { method: "PUT", path, data: user("ordered", { title: "first" }) },
+    { method: "PATCH", path: "/Users/nobody", data: { schemas: [PATCH], Operations: [{ op: "remove", path: "title" }] } },
+    { method: "PUT", path: "/Users/nobody", data: user("nobody") },
+    { method: "POST", path: "/Users", bulkId: "b", data: user("ordered") },
+    { method: "PUT", path, data: user("ordered", { title: "last" }) },
+    { method: "DELETE", path: "/Users/nobody" },
+  );
+  assert.deepEqual(answers.map((one) => one.status), ["200", "404", "404", "409", "200", "404"]);
+  assert.equal((await client.get(path)).body.title, "last");
+  const again = await bulk({ method: "DELETE", path }, { method: "POST", path: "/Users", bulkId: "c", data: user("ordered") });
+  assert.deepEqual(again.map((one) => [one.status, one.bulkId]), [["204", undefined], ["201", "c"]]);
+});
+
+test("3.7.3: bulk: a failure has its error, and its location unless it is a POST", async () => {
+  const Operations = [
+    { method: "DELETE", path: "/Users/nobody" },
+    { method: "PUT", path: "/Users/nobody", data: user("nobody") },
+    { method: "PATCH", path: "/Groups/nobody", data: { schemas: [PATCH], Operations: [{ op: "remove", path: "members" }] } },
+    { method: "POST", path: "/Users", bulkId: "p", data: { schemas: [USER] } },
+  ];
+  const { status, body } = await post("/Bulk", { schemas: [`${BULK}Request`], Operations });
+  assert.equal(status, 200);
+  assert.deepEqual(body.Operations.map((one) => one.location), [`${client.base}/Users/nobody`, `${client.base}/Users/nobody`, `${client.base}/Groups/nobody`, undefined]);
+  for (const one of body.Operations) {
+    assert.deepEqual(one.response.schemas, [ERROR]);
+    assert.equal(one.response.status, one.status);
+    assert.ok(one.response.detail.length > 5);
+  }
+});
+
+test("3.7: bulk: a request that is none is an error itself", async () => {
+  const bulk = (body) => post("/Bulk", { schemas: [`${BULK}Request`], ...body });
+  isError(await bulk({}), 400, "invalidSyntax");
+  isError(await bulk({ Operations: {} }), 400, "invalidSyntax");
+  const data = user("x");
+  for (const one of [{ path: "/Users", bulkId: "x", data }, { method: "GET", path: "/Users" }, { method: "POST", bulkId: "x", data }, { method: "POST", path: "/Users", bulkId: "x" }]) {
+    const answer = await bulk({ Operations: [one] });
+    const status = answer.status === 200 ? Number(answer.body.Operations[0].status) : answer.status;
+    assert.ok(status >= 400 && status < 500, JSON.stringify([one, answer.body]));
+  }
+});
+
+test("3.7.2: bulk: references of extensions are resolved like others", async () => {
+  const Operations = [
+    { method: "POST", path: "/Users", bulkId: "report", data: { ...user("bulk-report"), schemas: [USER, ENTERPRISE], [ENTERPRISE]: { manager: { value: "bulkId:boss" } } } },
+    { method: "POST", path: "/Users", bulkId: "boss", data: user("bulk-boss") },
+  ];
+  const { body } = await post("/Bulk", { schemas: [`${BULK}Request`], Operations });
+  const [report, boss] = body.Operations;
+  assert.deepEqual([report.status, boss.status], ["201", "201"]);
+  const read = await client.get(report.location.slice(client.base.length));
+  assert.equal(read.body[ENTERPRISE].manager.value, boss.location.split("/").at(-1));
+  assert.ok(!JSON.stringify(read.body).includes("bulkId"));
+});
+
+test("3.7.4: bulk: a refusal names the limit", async () => {
+  const { body: { bulk: limits } } = await client.get("/ServiceProviderConfig");
+  assert.ok(limits.maxOperations > 0 && limits.maxPayloadSize > 0);
+  const Operations = Array.from({ length: limits.maxOperations + 1 }, () => ({ method: "DELETE", path: "/Users/x" }));
+  const many = await post("/Bulk", { schemas: [`${BULK}Request`], Operations });
+  isError(many, 413);
+  assert.ok(many.body.detail.includes(String(limits.maxOperations)), many.body.detail);
+  const large = await post("/Bulk", `{"x":"${"x".repeat(limits.maxPayloadSize)}"}`);
+  isError(large, 413);
+  assert.ok(large.body.detail.includes(`${limits.maxPayloadSize / 2 ** 20} MiB`), large.body.detail);
+});
+
+test("3.8: UTF-8 in and out, said or not", async () => {
+  const title = "Größe 漢字 😀";
+  for (const type of ["application/scim+json", "application/scim+json; charset=utf-8", "application/json;charset=UTF-8"]) {
+    const response = await fetch(`${client.base}/Users?attributes=title`, {
+      method: "POST",
+      headers: { authorization: `Bearer ${key}`, "content-type": type, accept: "application/scim+json" },
+      body: new TextEncoder().encode(JSON.stringify(user(`utf8-${type}`, { title }))),
+    });
+    const bytes = new Uint8Array(await response.arrayBuffer());
+    assert.equal(response.status, 201);
+    assert.equal(JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes)).title, title);
+  }
+});
+
+test("3.12: errors of every status are SCIM's, with the status as a string", async () => {
+  const path = `/Users/${ann.id}`;
+  isError(await client.get("/Users?filter=x"), 400, "invalidFilter");
+  isError(await gateway.scim("protocol").get("/Users"), 401);
+  isError(await client.get("/Schemas?filter=id%20pr"), 403);
+  isError(await client.get("/Users/nobody"), 404);
+  isError(await client.call("PATCH", "/Users", {}), 405);
+  isError(await post("/Users", user("ann")), 409, "uniqueness");
+  isError(await client.call("PUT", path, user("ann"), { "if-match": 'W/"0"' }), 412);
+  isError(await post("/Users", `{"userName":"${"a".repeat(1 << 20)}"}`), 413);
+  isError(await post("/Users", "x", { "content-type": "text/plain" }), 415);
+  isError(await client.get("/Me"), 501);
+});
+
+test("3.13: another version of the protocol is refused, not guessed", async () => {
+  for (const version of ["v1", "v3"]) isError(await client.get(`/${version}/Users`), 404);
+  const second = await client.get("/v2/Users");
+  assert.ok(second.status === 200 || second.status === 404, String(second.status));
+});
+
+test("3.14: the version is the ETag of every answer, and weak", async () => {
+  const made = await post("/Users", user("tagged"));
+  const path = `/Users/${made.body.id}`;
+  const read = await client.get(path);
+  const put = await client.call("PUT", path, user("tagged", { title: "T" }));
+  const patched = await patch(path, { op: "replace", path: "title", value: "U" });
+  for (const one of [made, read, put, patched]) {
+    assert.match(one.headers.get("etag"), /^W\/"[^"]+"$/);
+    assert.equal(one.body.meta.version, one.headers.get("etag"));
+  }
+  const listed = await list("/Users", { filter: 'userName eq "tagged"' });
+  assert.equal(listed.Resources[0].meta.version, patched.headers.get("etag"));
+});
+
+test("4: discovery: what is required of configuration, types and schemas is there", async () => {
+  const { body: config } = await client.get("/ServiceProviderConfig");
+  for (const name of ["patch", "bulk", "filter", "changePassword", "sort", "etag"]) assert.equal(typeof config[name].supported, "boolean", name);
+  for (const number of [config.bulk.maxOperations, config.bulk.maxPayloadSize, config.filter.maxResults]) assert.ok(Number.isInteger(number));
+  for (const scheme of config.authenticationSchemes) assert.ok(scheme.type && scheme.name && scheme.description);
+  const { Resources: schemas } = (await client.get("/Schemas")).body;
+  const ids = schemas.map((one) => one.id);
+  const check = (attribute, within) => {
+    assert.ok(attribute.name && attribute.description, `${within}.${attribute.name}`);
+    assert.ok(["string", "boolean", "decimal", "integer", "dateTime", "binary", "reference", "complex"].includes(attribute.type));
+    for (const flag of ["multiValued", "required"]) assert.equal(typeof attribute[flag], "boolean");
+    assert.ok(["readOnly", "readWrite", "immutable", "writeOnly"].includes(attribute.mutability));
+    assert.ok(["always", "never", "default", "request"].includes(attribute.returned));
+    for (const part of attribute.subAttributes ?? []) {
+      assert.notEqual(part.type, "complex");
+      check(part, attribute.name);
+    }
+  };
+  for (const schema of schemas) {
+    assert.ok(schema.name && schema.description, schema.id);
+    for (const attribute of schema.attributes) check(attribute, schema.id);
+  }
+  for (const type of (await client.get("/ResourceTypes")).body.Resources) {
+    assert.ok(type.name && type.description && type.endpoint, type.id);
+    assert.ok(ids.includes(type.schema));
+    for (const extension of type.schemaExtensions ?? []) {
+      assert.ok(ids.includes(extension.schema));
+      assert.equal(typeof extension.required, "boolean");
+    }
+  }
+});
+
+test("6: one externalId in two accounts is nobody's conflict", async () => {
+  const other = await gateway.account("protocol-twin");
+  const sent = user("tenant", { externalId: "same" });
+  const [here, there] = [await post("/Users", sent), await other.call("POST", "/Users", sent)];
+  assert.deepEqual([here.status, there.status], [201, 201]);
+  for (const [one, own] of [[client, here], [other, there]]) {
+    const found = await one.get(`/Users?${query({ filter: 'externalId eq "same"' })}`);
+    assert.deepEqual(found.body.Resources.map((each) => each.id), [own.body.id]);
+  }
+});
+
+test("7.4: an API key cannot be guessed", async () => {
+  const calls = gateway.admin("protocol");
+  const minted = [await calls.mint("provisioner"), await calls.mint("provisioner")];
+  const [first, second] = minted.map((one) => one.split(".").at(-1));
+  assert.notEqual(first, second);
+  for (const secret of [first, second]) assert.ok(secret.length >= 22 && new Set(secret).size > 8);
+});
+
+test("7.4: an API key ends when it was said to", async () => {
+  const calls = gateway.admin("protocol");
+  const validTo = Date.now() + 1500;
+  const short = await calls.data("POST", "/ng/api/token", { apiKeyType: "SERVICE_ACCOUNT", parentIdentifier: "provisioner", name: "short", validTo });
+  const holder = gateway.scim("protocol", short);
+  assert.equal((await holder.get("/Users?count=0")).status, 200);
+  await sleep(Math.max(0, validTo - Date.now()) + 50);
+  isError(await holder.get("/Users?count=0"), 401);
+});
+
+test("7643 2.3.7: references lead to what they name", async () => {
+  const member = (await post("/Users", user("referred"))).body;
+  const group = (await post("/Groups", { schemas: [GROUP], displayName: "References", members: [{ value: member.id }] })).body;
+  const read = (await client.get(`/Users/${member.id}`)).body;
+  for (const [reference, id] of [[group.members[0].$ref, member.id], [read.groups[0].$ref, group.id]]) {
+    const response = await fetch(new URL(reference, `${client.base}/`), { headers: { authorization: `Bearer ${key}` } });
+    assert.equal(response.status, 200);
+    assert.equal((await response.json()).id, id);
+  }
+  assert.equal(read.groups[0].value, group.id);
+});
+
+test("7643 2.3.8 and 3: no order matters, of attributes or of schemas; no schema twice", async () => {
+  const parts = { schemas: [USER, ENTERPRISE, USER], name: { givenName: "G", familyName: "F" }, [ENTERPRISE]: { department: "D" }, title: "T" };
+  const one = await post("/Users", { userName: "order-1", ...parts });
+  const reversed = Object.fromEntries(Object.entries({ ...parts, schemas: [ENTERPRISE, USER], name: { familyName: "F", givenName: "G" } }).reverse());
+  const two = await post("/Users", { ...reversed, userName: "order-2" });
+  const rest = (body) => ({ ...body, id: 0, meta: 0, userName: 0 });
+  assert.deepEqual(rest(one.body), rest(two.body));
+  assert.deepEqual(one.body.schemas.toSorted(), [USER, ENTERPRISE].toSorted());
+});
+
+test("7643 2.5: null, an empty list and nothing at all are the same", async () => {
+  const bodies = await Promise.all([{}, { title: null, emails: null }, { emails: [] }].map(async (more, n) => (await post("/Users", user(`null-${n}`, more))).body));
+  for (const body of bodies) assert.deepEqual([body.title, body.emails], [undefined, undefined]);
+  assert.equal((await list("/Users", { filter: 'userName sw "null-" and not (title pr) and not (emails pr)' })).totalResults, 3);
+  const { body } = await post("/Users", user("null-set", { emails: [{ value: "n@x.org" }], title: "T" }));
+  const put = await client.call("PUT", `/Users/${body.id}`, user("null-set", { emails: [], title: null }));
+  assert.deepEqual([put.body.emails, put.body.title], [undefined, undefined]);
+});
+
+test("7643 3.1: ids are ours and stay; times and location are right; externalId is not ours", async () => {
+  const made = await post("/Users", user("common", { id: ann.id, meta: { created: "1999-01-01T00:00:00Z", lastModified: "1999-01-01T00:00:00Z", location: "x", version: "y" } }));
+  const { id, meta } = made.body;
+  assert.ok(id.length > 0 && id !== ann.id);
+  assert.equal(made.body.externalId, undefined);
+  for (const time of [meta.created, meta.lastModified]) assert.match(time, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$/);
+  assert.equal(meta.lastModified, meta.created);
+  await sleep(20);
+  const path = `/Users/${id}`;
+  const put = await client.call("PUT", path, user("common-2", { id: "z" }));
+  const patched = await patch(path, { op: "add", path: "title", value: "T" });
+  for (const one of [put, patched]) assert.deepEqual([one.body.id, one.body.meta.created, one.body.meta.location], [id, meta.created, meta.location]);
+  assert.ok(Date.parse(patched.body.meta.lastModified) > Date.parse(meta.created));
+  await client.call("DELETE", path);
+  assert.notEqual((await post("/Users", user("common"))).body.id, id);
+  const everything = await list("/", { count: 1000, attributes: "id" });
+  assert.equal(new Set(everything.Resources.map((one) => one.id)).size, everything.Resources.length);
+});
+
+test("7643 7: case is kept where it counts", async () => {
+  const { body } = await post("/Users", user("CaseKept", { externalId: "AbC" }));
+  assert.deepEqual([body.userName, body.externalId], ["CaseKept", "AbC"]);
+  const found = async (filter) => (await list("/Users", { filter })).totalResults;
+  assert.deepEqual([await found('externalId eq "AbC"'), await found('externalId eq "abc"')], [1, 0]);
+});
+
+test("RFC 9865: cursors: what they are made of, counts, and what is chosen where nothing is said", async () => {
+  for (let n = 0; n < 3; n += 1) await post("/Users", user(`safe-${n}`));
+  const filter = 'userName sw "safe-"';
+  const first = await list("/Users", { filter, cursor: "", count: 1 });
+  assert.match(first.nextCursor, /^[A-Za-z0-9._~-]+$/);
+  assert.equal(first.previousCursor, undefined);
+  for (const count of [0, -4]) {
+    const none = await list("/Users", { filter, cursor: "", count });
+    assert.deepEqual([none.totalResults, none.Resources], [3, []]);
+  }
+  const said = (await client.get("/ServiceProviderConfig")).body.pagination;
+  assert.deepEqual([said.cursor, said.index], [true, true]);
+  const silent = await client.get(`/Users?${query({ filter })}`);
+  assert.equal(silent.status, 200);
+  assert.equal(silent.body.startIndex !== undefined, (said.defaultPaginationMethod ?? "index") === "index");
+});
+
+test("RFC 9865: a cursor opens nothing that its bearer may not see", async () => {
+  for (let n = 0; n < 3; n += 1) await post("/Users", user(`private-${n}`));
+  const parameters = { filter: 'userName sw "private-"', count: 1 };
+  const { nextCursor: cursor } = await list("/Users", { ...parameters, cursor: "" });
+  const path = `/Users?${query({ ...parameters, cursor })}`;
+  assert.equal((await client.get(path)).body.Resources.length, 1);
+  const other = await gateway.account("protocol-other");
+  const foreign = await other.get(path);
+  assert.ok(!JSON.stringify(foreign.body).includes("private-"), JSON.stringify(foreign.body));
+  const calls = gateway.admin("protocol");
+  await calls.data("POST", "/authz/api/roles", { identifier: "groups_only", name: "Groups", permissions: ["core_usergroup_view"] });
+  await calls.serviceAccount("groups_only", "groups_only");
+  isError(await gateway.scim("protocol", await calls.mint("groups_only")).get(path), 403);
+    await calls.serviceAccount("passing", "_account_viewer");
+  const viewer = gateway.scim("protocol", await calls.mint("passing"));
+  assert.equal((await viewer.get(path)).status, 200);
+  await calls.data("DELETE", "/ng/api/serviceaccount/passing");
+  isError(await viewer.get(path), 401);
+});
+
+test("RFC 9865: cursors that are wrong are all refused in the same words", async () => {
+  const words = new Set();
+  for (const cursor of ["x", "AAAA", "%00", "a".repeat(300)]) {
+    const refused = await client.get(`/Users?cursor=${cursor}`);
+    isError(refused, 400, "invalidCursor");
+    words.add(refused.body.detail);
+  }
+  assert.equal(words.size, 1);
 });
