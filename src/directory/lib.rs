@@ -168,7 +168,9 @@ impl<S: Sql> Directory<S> {
         }
         let renderer = Renderer { base: request.base, schemas: write.schemas };
         let response = Response::json(200, renderer.text(&stored, &relations, &shown)?);
-        Ok(response.with("etag", tag).with("location", renderer.location(kind, id)))
+        // RFC 7643 §3.1: meta.location is the Content-Location.
+        let location = renderer.location(kind, id);
+        Ok(response.with("etag", tag).with("content-location", location.clone()).with("location", location))
     }
 }
 

@@ -54,7 +54,9 @@ impl<S: Sql> Write<'_, S> {
         let relations = Relations::of(self.store, one, shown.wants("members"))?;
         let renderer = Renderer { base: self.request.base, schemas: self.schemas };
         let response = Response::json(status, renderer.text(&stored, &relations, shown)?);
-        Ok(response.with("etag", etag(&stored, &relations)).with("location", renderer.location(kind, id)))
+        let location = renderer.location(kind, id);
+        let response = response.with("content-location", location.clone()).with("location", location);
+        Ok(response.with("etag", etag(&stored, &relations)))
     }
 
     pub(crate) fn post(&self, kind: Kind) -> Result<Response, Failure> {

@@ -353,6 +353,20 @@ impl Target {
 }
 
 impl Target {
+    /// What counts where nothing is said: a value of a list that does not say whether it is the primary one
+    /// is not (RFC 7643 §2.4).
+    fn assumed(&self, root: Root<'_>) -> Option<&'static Value> {
+        static NOT_PRIMARY: Value = Value::Bool(false);
+        let is_of_value = match root {
+            Root::Element(element) => self.name == "primary" && element.is_object(),
+            Root::Resource(_) => {
+                self.sub.as_deref() == Some("primary")
+                    && root.get(self).and_then(Value::as_array).is_some_and(|values| !values.is_empty())
+            }
+        };
+        is_of_value.then_some(&NOT_PRIMARY)
+    }
+
     /// The one value that stands for all of them: the primary one or the first.
     pub(crate) fn preferred<'a>(&self, resource: &'a Map<String, Value>) -> Option<&'a Value> {
         let value = match Root::Resource(resource).get(self)? {
@@ -384,7 +398,9 @@ impl Node {
             Self::Or(members) => members.iter().any(|member| member.holds(root, related)),
             Self::Not(inner) => !inner.holds(root, related),
             Self::Present(target) => target.any(root, |value| value.is_some_and(is_present)),
-            Self::Compare(target, comparison) => target.any(root, |value| comparison.matches(value)),
+            Self::Compare(target, comparison) => {
+                target.any(root, |value| comparison.matches(value.or_else(|| target.assumed(root))))
+            }
             Self::Element(target, inner) => match root.get(target) {
                 Some(Value::Array(values)) => {
                     values.iter().any(|value| inner.holds(Root::Element(value), related))

@@ -68,6 +68,8 @@ test("3.3: creating: 201 with Location, meta and version; what is read-only is i
   assert.notEqual(id, "mine");
   assert.equal(made.headers.get("location"), `${client.base}/Users/${id}`);
   assert.equal(meta.location, made.headers.get("location"));
+  assert.equal(meta.location, made.headers.get("content-location"));
+  assert.equal((await client.get(`/Users/${id}`)).headers.get("content-location"), meta.location);
   assert.equal(meta.version, made.headers.get("etag"));
   assert.equal(meta.resourceType, "User");
   assert.equal(meta.created, meta.lastModified);
