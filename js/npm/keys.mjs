@@ -56,8 +56,6 @@ async function discover(issuer, host) {
   throw failure;
 }
 
-const hasKid = (text, kid) => kid === undefined || JSON.parse(text).keys.some((key) => key?.kid === kid);
-
 /** Fetches and keeps key sets by the names that rules give them: a URL, or `issuer` and one. */
 export function fetchedKeys(host) {
   const entries = new Map();
@@ -71,7 +69,8 @@ export function fetchedKeys(host) {
     const { text, freshUntil } = await get(url, host);
     // Nothing but a set with a usable key replaces a good one.
     if (!host.isKeySet(text)) throw new Error(`${url}: is no key set`);
-    Object.assign(entry, { text, freshUntil, fetchedAt: host.now() });
+    const kids = new Set(JSON.parse(text).keys.map((key) => key?.kid));
+    Object.assign(entry, { text, kids, freshUntil, fetchedAt: host.now() });
     return text;
   }
   const usable = (entry) => entry.text !== undefined && host.now() - entry.fetchedAt < STALE;
@@ -83,7 +82,7 @@ export function fetchedKeys(host) {
         if (!rested) throw new Error(`${name}: could not be reached just now`);
         return refresh(name, entry);
       }
-      if (!hasKid(entry.text, kid)) return rested ? refresh(name, entry).catch(() => entry.text) : entry.text;
+      if (kid !== undefined && !entry.kids.has(kid)) return rested ? refresh(name, entry).catch(() => entry.text) : entry.text;
       if (host.now() >= entry.freshUntil && rested) refresh(name, entry).catch(() => {});
       return entry.text;
     },

@@ -5,7 +5,7 @@
 use crate::sql::{Sql, SqlError};
 use crate::store::{Member, Membership, Store, Stored};
 use crate::time;
-use scim_edge_scim::endpoint::Kind;
+use scim_edge_scim::endpoint::{Kind, encode};
 use scim_edge_scim::project::Projection;
 use scim_edge_scim::relocate::relocate;
 use scim_edge_scim::schema::Schemas;
@@ -223,19 +223,4 @@ pub(crate) fn without_groups(tag: &str) -> &str {
         Some((own, sign)) if sign.len() == 8 && sign.bytes().all(|b| b.is_ascii_hexdigit()) => own,
         _ => tag,
     }
-}
-
-/// An id as a path segment (RFC 3986 §3.3).
-fn encode(id: &str) -> String {
-    if id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~:@".contains(&b)) {
-        return id.to_owned();
-    }
-    id.bytes()
-        .map(|b| match b {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b':' | b'@' => {
-                char::from(b).to_string()
-            }
-            _ => format!("%{b:02X}"),
-        })
-        .collect()
 }

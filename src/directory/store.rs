@@ -195,11 +195,7 @@ impl<S: Sql> Store<S> {
         )?;
         let seq = inserted.first().copied().ok_or_else(|| SqlError::new("nothing was inserted"))?;
         if columns.emails != "[]" {
-            let binds = [columns.emails.as_str().into(), seq.into()];
-            self.sql.query(
-                "INSERT INTO email (value, seq) SELECT DISTINCT value, ?2 FROM json_each(?1)",
-                &binds,
-            )?;
+            self.add_emails(seq, &columns.emails)?;
         }
         self.sql.query("UPDATE tally SET count = count + 1 WHERE kind = ?", &[number(kind).into()])?;
         Ok(seq)
@@ -228,12 +224,16 @@ impl<S: Sql> Store<S> {
         }
         if before.emails != columns.emails {
             self.forget_emails(old.seq, &before.emails)?;
-            let binds = [columns.emails.as_str().into(), old.seq.into()];
-            self.sql.query(
-                "INSERT INTO email (value, seq) SELECT DISTINCT value, ?2 FROM json_each(?1)",
-                &binds,
-            )?;
+            self.add_emails(old.seq, &columns.emails)?;
         }
+        Ok(())
+    }
+
+    fn add_emails(&self, seq: i64, emails: &str) -> Result<(), SqlError> {
+        self.sql.query(
+            "INSERT INTO email (value, seq) SELECT DISTINCT value, ?2 FROM json_each(?1)",
+            &[emails.into(), seq.into()],
+        )?;
         Ok(())
     }
 
@@ -257,10 +257,7 @@ impl<S: Sql> Store<S> {
                 &[stored.seq.into(), columns.name.as_str().into()],
             )?;
             self.sql.query("DELETE FROM email WHERE seq = ?", &[stored.seq.into()])?;
-            self.sql.query(
-                "INSERT INTO email (value, seq) SELECT DISTINCT value, ?2 FROM json_each(?1)",
-                &[columns.emails.as_str().into(), stored.seq.into()],
-            )?;
+            self.add_emails(stored.seq, &columns.emails)?;
         }
         Ok(())
     }

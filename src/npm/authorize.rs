@@ -99,12 +99,8 @@ pub(crate) async fn answer(engine: &Engine, published: &Published, request: &Req
     let Some(permissions) = published.service_accounts.get(verified.service_account()) else {
         return refused(&Refusal::new(Reason::ServiceAccountMissing, verified.service_account()));
     };
-    if !permissions.has_all(operation.needs) {
-        let missing = operation.needs.iter().find(|needed| !permissions.has(*needed));
-        return refused(&Refusal::new(
-            Reason::PermissionMissing,
-            missing.map(Permission::name).unwrap_or_default(),
-        ));
+    if let Err(refusal) = operation.permit(*permissions) {
+        return refused(&refusal);
     }
     json!({
         "allow": true,

@@ -2,23 +2,17 @@
 
 use js_sys::{Function, Promise};
 use scim_edge_policy::algorithm::Algorithm;
-use scim_edge_policy::key::{Key, KeyId};
-use scim_edge_policy::key_set::KeySet;
+use scim_edge_policy::key::Key;
+use scim_edge_policy::key_set::{KeySet, ReadSets};
 use scim_edge_policy::rule::{KeySource, TrustRule};
 use scim_edge_policy::verify::{Host, KeysUnavailable};
-use scim_edge_webcrypto::CryptoKey;
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::rc::Rc;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 
-/// How many key sets, and how many imported keys, are kept.
-const KEPT: usize = 64;
-
 thread_local! {
-    static SETS: RefCell<HashMap<String, Rc<KeySet>>> = RefCell::new(HashMap::new());
-    static IMPORTED: RefCell<HashMap<(KeyId, Algorithm), CryptoKey>> = RefCell::new(HashMap::new());
+    static READ: RefCell<ReadSets> = RefCell::default();
 }
 
 /// The host's engine. `keys` is a JavaScript function: given what a rule's keys are kept by and a key id,
@@ -36,30 +30,16 @@ impl Host for Engine {
             KeySource::Inline(set) => set.to_string(),
             _ => self.ask(&source.name().unwrap_or_default(), kid).await?,
         };
-        if let Some(known) = SETS.with_borrow(|sets| sets.get(&text).cloned()) {
-            return Ok(known);
-        }
-        let parsed = KeySet::parse(text.as_bytes()).map_err(|error| KeysUnavailable(error.to_string()))?;
-        let parsed = Rc::new(parsed);
-        SETS.with_borrow_mut(|sets| {
-            if sets.len() >= KEPT {
-                sets.clear();
-            }
-            sets.insert(text, parsed.clone());
-        });
-        Ok(parsed)
+        let read = READ.with_borrow_mut(|sets| sets.of(text));
+        read.map_err(|error| KeysUnavailable(error.to_string()))
     }
 
     async fn check(&self, key: &Key, algorithm: Algorithm, signed: &[u8], signature: &[u8]) -> bool {
         if !self.waits {
             return scim_edge_signature::check(key, algorithm, signed, signature);
         }
-        let told = match imported(key, algorithm).await {
-            Some(imported) => {
-                scim_edge_webcrypto::verify(&imported, algorithm.name(), signed, signature).await
-            }
-            None => None,
-        };
+        let told =
+            scim_edge_webcrypto::check(&key.id(), key.jwk(), algorithm.name(), signed, signature).await;
         // What a host's WebCrypto lacks, Wasm has: Ed25519 came late, and Deno's RSA ends at 4096 bits.
         told.unwrap_or_else(|| scim_edge_signature::check(key, algorithm, signed, signature))
     }
@@ -77,21 +57,6 @@ impl Engine {
         };
         answer.as_string().ok_or_else(|| KeysUnavailable("the key loader returned no text".to_owned()))
     }
-}
-
-async fn imported(key: &Key, algorithm: Algorithm) -> Option<CryptoKey> {
-    let name = (key.id(), algorithm);
-    if let Some(known) = IMPORTED.with_borrow(|keys| keys.get(&name).cloned()) {
-        return Some(known);
-    }
-    let imported = scim_edge_webcrypto::import(key.jwk(), algorithm.name()).await?;
-    IMPORTED.with_borrow_mut(|keys| {
-        if keys.len() >= KEPT {
-            keys.clear();
-        }
-        keys.insert(name, imported.clone());
-    });
-    Some(imported)
 }
 
 /// What was thrown, as a sentence for operators.

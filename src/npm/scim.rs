@@ -34,12 +34,7 @@ fn object(text: &str) -> Result<Map<String, Value>, Value> {
 /// A SCIM error: its keyword is the code; a filter's has the byte it is at.
 fn mistake(error: Error) -> Value {
     let code = error.scim_type.map_or("invalid", |scim_type| scim_type.as_str());
-    let position = error
-        .detail
-        .split_once("at byte ")
-        .and_then(|(_, rest)| rest.split_once(':'))
-        .and_then(|(digits, _)| digits.parse::<u32>().ok());
-    json!({ "error": { "code": code, "message": error.detail, "position": position } })
+    json!({ "error": { "code": code, "message": error.detail, "position": error.position } })
 }
 
 /// A filter that was read.

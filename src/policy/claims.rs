@@ -11,8 +11,8 @@ type Check = fn(&TrustRule, &Value, i64) -> Result<(), Refusal>;
 /// The checks, in order, by the claim they look at.
 pub(crate) const CHECKS: [(&str, Check); 10] = [
     ("exp", check_expiry),
-    ("nbf", check_not_before),
-    ("iat", check_issued),
+    ("nbf", |rule, claims, now_ms| check_begun(rule, claims, now_ms, ("nbf", Reason::NotYetValid))),
+    ("iat", |rule, claims, now_ms| check_begun(rule, claims, now_ms, ("iat", Reason::IssuedInFuture))),
     ("lifetime", check_lifetime),
     ("cnf", check_binding),
     ("iss", |rule, claims, _| check_issuer(rule, claims)),
@@ -84,21 +84,17 @@ fn check_expiry(rule: &TrustRule, claims: &Value, now_ms: i64) -> Result<(), Ref
     Ok(())
 }
 
-fn check_not_before(rule: &TrustRule, claims: &Value, now_ms: i64) -> Result<(), Refusal> {
+/// A time that must not be to come.
+fn check_begun(
+    rule: &TrustRule,
+    claims: &Value,
+    now_ms: i64,
+    (name, reason): (&str, Reason),
+) -> Result<(), Refusal> {
     let (now, skew) = (seconds(now_ms), skew(rule));
-    match time(claims, "nbf")? {
+    match time(claims, name)? {
         Some(from) if now + skew < from => {
-            Err(Refusal::new(Reason::NotYetValid, format!("nbf {from}, now {now}, skew {skew}")))
-        }
-        _ => Ok(()),
-    }
-}
-
-fn check_issued(rule: &TrustRule, claims: &Value, now_ms: i64) -> Result<(), Refusal> {
-    let (now, skew) = (seconds(now_ms), skew(rule));
-    match time(claims, "iat")? {
-        Some(issued) if now + skew < issued => {
-            Err(Refusal::new(Reason::IssuedInFuture, format!("iat {issued}, now {now}, skew {skew}")))
+            Err(Refusal::new(reason, format!("{name} {from}, now {now}, skew {skew}")))
         }
         _ => Ok(()),
     }

@@ -4,7 +4,9 @@ use crate::algorithm::Algorithm;
 use crate::key::{Key, KeyId};
 use scim_edge_json::Limits;
 use serde_json::Value;
+use std::collections::HashMap;
 use std::fmt;
+use std::rc::Rc;
 
 /// The longest text of a key set, in bytes.
 pub const BYTES: usize = 64 << 10;
@@ -103,6 +105,28 @@ impl Key {
             members.insert("alg".into(), algorithm.name().into());
         }
         Some(value)
+    }
+}
+
+/// How many texts a [`ReadSets`] keeps.
+const READ: usize = 64;
+
+/// Key sets by their texts: each text is read once.
+#[derive(Debug, Default)]
+pub struct ReadSets(HashMap<String, Rc<KeySet>>);
+
+impl ReadSets {
+    /// The set that a text is. When there are too many, all go: the ones in use are read once more.
+    pub fn of(&mut self, text: String) -> Result<Rc<KeySet>, KeySetError> {
+        if let Some(known) = self.0.get(&text) {
+            return Ok(known.clone());
+        }
+        let set = Rc::new(KeySet::parse(text.as_bytes())?);
+        if self.0.len() >= READ {
+            self.0.clear();
+        }
+        self.0.insert(text, set.clone());
+        Ok(set)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Operations: what a SCIM call does, and which permissions it needs.
 
 use crate::permission::{Permission as P, Permissions};
+use crate::refusal::{Reason, Refusal};
 use scim_edge_scim::endpoint::{Endpoint, Kind};
 
 /// Whether a call is answered by the directory alone or changes it.
@@ -51,6 +52,14 @@ pub fn needed(method: &str, kind: Kind) -> Permissions {
 }
 
 impl Operation {
+    /// Whether permissions suffice; the refusal names the first that is missing.
+    pub fn permit(&self, held: Permissions) -> Result<(), Refusal> {
+        match self.needs.iter().find(|needed| !held.has(*needed)) {
+            Some(missing) => Err(Refusal::new(Reason::PermissionMissing, missing.name())),
+            None => Ok(()),
+        }
+    }
+
     /// The operation of a method on an endpoint; `None` where the endpoint has no such method
     /// (405, with [`allowed`]).
     pub fn of(method: &str, endpoint: &Endpoint) -> Option<Self> {

@@ -80,6 +80,20 @@ fn decode(segment: &str) -> Result<String, Error> {
     String::from_utf8(decoded).map_err(|_| bad())
 }
 
+/// Text as a path segment or a query value (RFC 3986 §2.1, §3.3).
+pub fn encode(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b':' | b'@' => {
+                encoded.push(char::from(byte));
+            }
+            _ => encoded.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    encoded
+}
+
 impl Endpoint {
     /// The endpoint that decoded segments below the account's base name.
     pub fn from_segments(segments: &[String]) -> Option<Self> {

@@ -78,17 +78,19 @@ pub struct Error {
     pub scim_type: Option<ScimType>,
     /// The sentence.
     pub detail: String,
+    /// The byte of a filter or a path where the mistake is.
+    pub position: Option<usize>,
 }
 
 impl Error {
     /// An error with a keyword; the status follows from it.
     pub fn new(scim_type: ScimType, detail: impl Into<String>) -> Self {
-        Self { status: scim_type.status(), scim_type: Some(scim_type), detail: detail.into() }
+        Self { status: scim_type.status(), scim_type: Some(scim_type), detail: detail.into(), position: None }
     }
 
     /// An error for which the RFC has no keyword.
     pub fn status(status: u16, detail: impl Into<String>) -> Self {
-        Self { status, scim_type: None, detail: detail.into() }
+        Self { status, scim_type: None, detail: detail.into(), position: None }
     }
 
     /// No such resource (404).

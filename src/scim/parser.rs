@@ -42,7 +42,8 @@ impl Mistake {
     /// The error the client is told.
     pub(crate) fn into_error(self, scim_type: ScimType) -> Error {
         let what = if scim_type == ScimType::InvalidPath { "path" } else { "filter" };
-        Error::new(scim_type, format!("the {what} is not valid at byte {}: {}", self.at, self.problem))
+        let detail = format!("the {what} is not valid at byte {}: {}", self.at, self.problem);
+        Error { position: Some(self.at), ..Error::new(scim_type, detail) }
     }
 }
 

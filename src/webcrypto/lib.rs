@@ -5,6 +5,8 @@
 //! verification only and cannot be exported.
 
 use js_sys::{Object, Promise, Reflect, Uint8Array};
+use std::cell::RefCell;
+use std::collections::HashMap;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 
@@ -12,7 +14,7 @@ use wasm_bindgen_futures::JsFuture;
 extern "C" {
     /// An imported public key.
     #[derive(Clone, Debug)]
-    pub type CryptoKey;
+    type CryptoKey;
 
     #[wasm_bindgen(catch, js_namespace = ["crypto", "subtle"], js_name = importKey)]
     fn import_key(
@@ -78,9 +80,43 @@ impl Parameters {
     }
 }
 
-/// Imports a public key for one algorithm: `jwk` is the JSON text of a JWK without private members,
-/// `use`, `key_ops` and `alg` (which the policy has checked). `None` where the host refuses it.
-pub async fn import(jwk: &str, algorithm: &str) -> Option<CryptoKey> {
+/// How many imported keys are kept.
+const KEPT: usize = 256;
+
+thread_local! {
+    static IMPORTED: RefCell<HashMap<([u8; 32], &'static str), CryptoKey>> = RefCell::new(HashMap::new());
+}
+
+/// Whether `signature` (in JOSE form: R‖S for ECDSA) is the key's over `signed`; `None` where the host
+/// cannot tell. `jwk` is the JSON text of a JWK without private members, `use`, `key_ops` and `alg` (which
+/// the policy has checked), `id` what identifies it: a key is imported once for each algorithm.
+pub async fn check(
+    id: &[u8; 32],
+    jwk: &str,
+    algorithm: &'static str,
+    signed: &[u8],
+    signature: &[u8],
+) -> Option<bool> {
+    let name = (*id, algorithm);
+    let known = IMPORTED.with_borrow(|keys| keys.get(&name).cloned());
+    let key = match known {
+        Some(key) => key,
+        None => {
+            let key = import(jwk, algorithm).await?;
+            IMPORTED.with_borrow_mut(|keys| {
+                if keys.len() >= KEPT {
+                    keys.clear();
+                }
+                keys.insert(name, key.clone());
+            });
+            key
+        }
+    };
+    verify(&key, algorithm, signed, signature).await
+}
+
+/// Imports a public key for one algorithm; `None` where the host refuses it.
+async fn import(jwk: &str, algorithm: &str) -> Option<CryptoKey> {
     let parameters = parameters(algorithm)?.to_object();
     let jwk = js_sys::JSON::parse(jwk).ok()?;
     let uses = js_sys::Array::of1(&"verify".into());
@@ -88,9 +124,7 @@ pub async fn import(jwk: &str, algorithm: &str) -> Option<CryptoKey> {
     Some(key.unchecked_into())
 }
 
-/// Whether `signature` (in JOSE form: R‖S for ECDSA) is the key's over `signed`. `None` where the host
-/// cannot tell.
-pub async fn verify(key: &CryptoKey, algorithm: &str, signed: &[u8], signature: &[u8]) -> Option<bool> {
+async fn verify(key: &CryptoKey, algorithm: &str, signed: &[u8], signature: &[u8]) -> Option<bool> {
     let parameters = parameters(algorithm)?.to_object();
     let (signature, signed) = (Uint8Array::from(signature), Uint8Array::from(signed));
     let answer = subtle_verify(&parameters, key, &signature, &signed).ok()?;

@@ -3,6 +3,7 @@
 //! Without an origin every call is answered from the object's own tables, in one turn. With one, see
 //! `replica.rs`.
 
+use crate::ask::lacks;
 use crate::call::{Call, HEADER};
 use crate::environment::{Environment, new_uuid, now_ms};
 use crate::gate::used_before;
@@ -11,7 +12,6 @@ use crate::lock::Locks;
 use crate::sql::ObjectSql;
 use scim_edge_account::published::DirectorySettings;
 use scim_edge_account::supplement::Supplement;
-use scim_edge_directory::capabilities::Capabilities;
 use scim_edge_directory::message::{Request as ScimRequest, Response as ScimResponse};
 use scim_edge_directory::sql::SqlError;
 use scim_edge_directory::{Directory as Store, FEATURES};
@@ -156,17 +156,19 @@ impl Directory {
     /// What this account's directory announces: with an origin, what that can do itself and what the
     /// gateway adds.
     pub(crate) fn features(&self, settings: &DirectorySettings) -> Result<Features> {
-        let Some(state) = self.store()?.replica().map_err(internal)? else { return Ok(FEATURES) };
-        let adds = |supplement| settings.supplements.contains(&supplement);
-        let own = |has: fn(&Capabilities) -> bool| state.capabilities.as_ref().is_none_or(has);
+        if settings.origin_url.is_none() {
+            return Ok(FEATURES);
+        }
+        let capabilities = self.store()?.replica().map_err(internal)?.and_then(|state| state.capabilities);
+        let adds = |feature| settings.supplements.contains(&feature);
+        let offers = |feature| adds(feature) || !lacks(capabilities.as_ref(), feature);
         Ok(Features {
-            patch: adds(Supplement::Patch) || own(|origin| origin.patch),
+            patch: offers(Supplement::Patch),
             bulk: adds(Supplement::Bulk),
-            filter: adds(Supplement::Filter) || own(|origin| origin.filter),
-            sort: adds(Supplement::Sort) || own(|origin| origin.sort),
-            etag: adds(Supplement::Etag) || own(|origin| origin.etag),
-            cursor: adds(Supplement::Cursor)
-                || state.capabilities.as_ref().is_some_and(|origin| origin.cursor),
+            filter: offers(Supplement::Filter),
+            sort: offers(Supplement::Sort),
+            etag: offers(Supplement::Etag),
+            cursor: offers(Supplement::Cursor),
             ..FEATURES
         })
     }

@@ -52,10 +52,8 @@ pub(crate) async fn handle(
         let error = Error::status(405, format!("this path has the methods {}", allowed(endpoint)));
         return scim_error(&error, &[("allow", allowed(endpoint))]);
     };
-    if !entry.holder.permissions.has_all(operation.needs) {
-        let missing = operation.needs.iter().find(|needed| !entry.holder.permissions.has(*needed));
-        let detail = missing.map(|permission| permission.name()).unwrap_or_default();
-        return refuse(&Refusal::new(Reason::PermissionMissing, detail), route, operation.name);
+    if let Err(refusal) = operation.permit(entry.holder.permissions) {
+        return refuse(&refusal, route, operation.name);
     }
     if operation.name == "options" {
         return answer(204, &[("allow", allowed(endpoint))], None);
@@ -157,7 +155,7 @@ impl Gate<'_> {
                     }
                 });
                 let verified = Rc::new(verified?);
-                tokens::keep(token, &published.account, published.version, verified.clone());
+                tokens::keep(token, account, version, verified.clone());
                 verified
             }
         };

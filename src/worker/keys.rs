@@ -12,13 +12,11 @@ use crate::origin::fetch;
 use scim_edge_policy::algorithm::Algorithm;
 use scim_edge_policy::encoding::encode;
 use scim_edge_policy::key::{Key, KeyId};
-use scim_edge_policy::key_set::{BYTES, KeySet};
+use scim_edge_policy::key_set::{BYTES, KeySet, ReadSets};
 use scim_edge_policy::rule::{KeySource, TrustRule};
 use scim_edge_policy::url::{self, configuration_urls};
 use scim_edge_policy::verify::{Host, KeysUnavailable};
-use scim_edge_webcrypto::CryptoKey;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -39,7 +37,7 @@ const COOLDOWN_MS: i64 = 30_000;
 const REWRITE_MS: i64 = 6 * 60 * MINUTE_MS;
 /// How long an issuer may take.
 const TIME_LIMIT_MS: u32 = 5_000;
-/// How many sets and imported keys an isolate keeps.
+/// How many sets an isolate keeps.
 const KEPT: usize = 256;
 
 #[derive(Clone)]
@@ -62,8 +60,8 @@ struct Kept {
 
 thread_local! {
     static SETS: RefCell<HashMap<String, Entry>> = RefCell::new(HashMap::new());
-    static INLINE: RefCell<HashMap<String, Rc<KeySet>>> = RefCell::new(HashMap::new());
-    static IMPORTED: RefCell<HashMap<(KeyId, Algorithm), CryptoKey>> = RefCell::new(HashMap::new());
+    /// The sets that rules bring along.
+    static READ: RefCell<ReadSets> = RefCell::default();
 }
 
 /// Where a set is to be had: what it is kept by, and how it is asked for.
@@ -82,23 +80,6 @@ impl Source {
     }
 }
 
-/// The keys that a rule brings along, read once.
-fn inline(set: &Value) -> Result<Rc<KeySet>, KeysUnavailable> {
-    let text = set.to_string();
-    if let Some(known) = INLINE.with_borrow(|sets| sets.get(&text).cloned()) {
-        return Ok(known);
-    }
-    let parsed = KeySet::parse(text.as_bytes()).map_err(|error| KeysUnavailable(error.to_string()))?;
-    let parsed = Rc::new(parsed);
-    INLINE.with_borrow_mut(|sets| {
-        if sets.len() >= KEPT {
-            sets.clear();
-        }
-        sets.insert(text, parsed.clone());
-    });
-    Ok(parsed)
-}
-
 /// Verification's host in the Worker.
 pub(crate) struct Keys<'a> {
     pub environment: &'a Rc<Environment>,
@@ -108,7 +89,8 @@ pub(crate) struct Keys<'a> {
 impl Host for Keys<'_> {
     async fn keys(&self, rule: &TrustRule, kid: Option<&str>) -> Result<Rc<KeySet>, KeysUnavailable> {
         if let Some(KeySource::Inline(set)) = rule.key_source() {
-            return inline(set);
+            let read = READ.with_borrow_mut(|sets| sets.of(set.to_string()));
+            return read.map_err(|error| KeysUnavailable(error.to_string()));
         }
         let source = rule.key_source().and_then(Source::of);
         let source = source.ok_or_else(|| KeysUnavailable("the rule has no keys".to_owned()))?;
@@ -147,25 +129,9 @@ impl Host for Keys<'_> {
     }
 
     async fn check(&self, key: &Key, algorithm: Algorithm, signed: &[u8], signature: &[u8]) -> bool {
-        let name = (key.id(), algorithm);
-        let imported = IMPORTED.with_borrow(|keys| keys.get(&name).cloned());
-        let imported = match imported {
-            Some(key) => key,
-            None => {
-                let Some(imported) = scim_edge_webcrypto::import(key.jwk(), algorithm.name()).await else {
-                    return false;
-                };
-                IMPORTED.with_borrow_mut(|keys| {
-                    if keys.len() >= KEPT {
-                        keys.clear();
-                    }
-                    keys.insert(name, imported.clone());
-                });
-                imported
-            }
-        };
         // What the host cannot tell is a no.
-        scim_edge_webcrypto::verify(&imported, algorithm.name(), signed, signature).await == Some(true)
+        scim_edge_webcrypto::check(&key.id(), key.jwk(), algorithm.name(), signed, signature).await
+            == Some(true)
     }
 }
 

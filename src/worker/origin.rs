@@ -7,7 +7,7 @@
 
 use crate::http::{BodyError, read};
 use js_sys::{Function, Promise, Reflect, Uint8Array};
-use scim_edge_scim::endpoint::Endpoint;
+use scim_edge_scim::endpoint::{Endpoint, encode};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{AbortSignal, Headers, Request, RequestInit, RequestRedirect, Response};
@@ -68,16 +68,16 @@ pub(crate) fn path(endpoint: &Endpoint, query: &str) -> Option<String> {
     let mut path = match endpoint {
         Endpoint::Root => "/".to_owned(),
         Endpoint::Collection(kind) => format!("/{}", kind.segment()),
-        Endpoint::Resource(kind, id) => format!("/{}/{}", kind.segment(), encode(id)?),
+        Endpoint::Resource(kind, id) => format!("/{}/{}", kind.segment(), segment(id)?),
         Endpoint::Search(None) => "/.search".to_owned(),
         Endpoint::Search(Some(kind)) => format!("/{}/.search", kind.segment()),
         Endpoint::Bulk => "/Bulk".to_owned(),
         Endpoint::Me => "/Me".to_owned(),
         Endpoint::ServiceProviderConfig => "/ServiceProviderConfig".to_owned(),
         Endpoint::ResourceTypes(None) => "/ResourceTypes".to_owned(),
-        Endpoint::ResourceTypes(Some(name)) => format!("/ResourceTypes/{}", encode(name)?),
+        Endpoint::ResourceTypes(Some(name)) => format!("/ResourceTypes/{}", segment(name)?),
         Endpoint::Schemas(None) => "/Schemas".to_owned(),
-        Endpoint::Schemas(Some(urn)) => format!("/Schemas/{}", encode(urn)?),
+        Endpoint::Schemas(Some(urn)) => format!("/Schemas/{}", segment(urn)?),
     };
     if !query.is_empty() {
         path.push('?');
@@ -86,24 +86,10 @@ pub(crate) fn path(endpoint: &Endpoint, query: &str) -> Option<String> {
     Some(path)
 }
 
-/// One path segment, percent-encoded (RFC 3986 §3.3). The dot segments have no encoding that every
-/// server keeps apart from a step up the tree.
-fn encode(segment: &str) -> Option<String> {
-    (!matches!(segment, "" | "." | "..")).then(|| percent_encoded(segment))
-}
-
-/// Text in a path segment or a query value (RFC 3986 §2.1).
-pub(crate) fn percent_encoded(text: &str) -> String {
-    let mut encoded = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b':' | b'@' => {
-                encoded.push(char::from(byte));
-            }
-            _ => encoded.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    encoded
+/// One path segment, percent-encoded. The dot segments have no encoding that every server keeps apart from
+/// a step up the tree.
+fn segment(text: &str) -> Option<String> {
+    (!matches!(text, "" | "." | "..")).then(|| encode(text))
 }
 
 impl Origin {

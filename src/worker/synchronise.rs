@@ -8,11 +8,11 @@
 
 use crate::directory::{Configuration, Directory, internal};
 use crate::environment::now_ms;
-use crate::origin::{Origin, percent_encoded};
+use crate::origin::Origin;
 use scim_edge_account::published::DirectorySettings;
 use scim_edge_directory::capabilities::Capabilities;
 use scim_edge_directory::replica::{Position, State};
-use scim_edge_scim::endpoint::Kind;
+use scim_edge_scim::endpoint::{Kind, encode};
 use serde_json::Value;
 use worker::{Result, console_error};
 
@@ -92,8 +92,11 @@ impl Directory {
         let store = self.store()?;
         let began = now_ms();
         let first = state.filling.is_some();
-        self.learn(origin, state).await?;
         let mut position = state.filling.clone().unwrap_or_else(|| Position::first(Kind::User));
+        // Once a pass: a first fill takes several turns.
+        if position == Position::first(Kind::User) {
+            self.learn(origin, state).await?;
+        }
         if !first {
             self.memory.seen.borrow_mut().clear();
         }
@@ -175,7 +178,7 @@ impl Directory {
     ) -> Result<Option<Page>> {
         let before = self.memory.writes.get();
         let place = match (&position.cursor, pages_by_cursor(state)) {
-            (Some(cursor), true) => format!("cursor={}", percent_encoded(cursor)),
+            (Some(cursor), true) => format!("cursor={}", encode(cursor)),
             (None, true) => "cursor=".to_owned(),
             (_, false) => format!("startIndex={}", position.start),
         };

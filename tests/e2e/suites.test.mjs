@@ -41,6 +41,16 @@ async function scim2Server(t) {
 
 const filled = (client) => until(async () => isHit(await client.get("/Users?count=1")));
 
+/** An account in front of somebody else's server, filled, and its gateway. */
+async function behindScim2(t) {
+  const base = await scim2Server(t);
+  const gateway = await start();
+  t.after(() => gateway.stop());
+  const client = await gateway.account("acc", { scim_origin_url: base });
+  await filled(client);
+  return { gateway, client };
+}
+
 test("scim2-tester, without an origin", { skip }, async (t) => {
   const gateway = await start();
   t.after(() => gateway.stop());
@@ -68,11 +78,7 @@ test("scim2-tester, through a gateway whose origin is a second one", { skip }, a
 });
 
 test("scim2-tester, through a gateway whose origin is somebody else's", { skip }, async (t) => {
-  const base = await scim2Server(t);
-  const gateway = await start();
-  t.after(() => gateway.stop());
-  const client = await gateway.account("acc", { scim_origin_url: base });
-  await filled(client);
+  const { gateway } = await behindScim2(t);
   const key = await gateway.admin("acc").mint("provisioner");
   const found = await check(gateway.scim("acc", key), key);
   assert.deepEqual(found.failed, []);
@@ -80,11 +86,7 @@ test("scim2-tester, through a gateway whose origin is somebody else's", { skip }
 });
 
 test("an origin of somebody else's: scim2-server", { skip }, async (t) => {
-  const base = await scim2Server(t);
-  const gateway = await start();
-  t.after(() => gateway.stop());
-  const client = await gateway.account("acc", { scim_origin_url: base });
-  await filled(client);
+  const { client } = await behindScim2(t);
   const user = { schemas: ["urn:ietf:params:scim:schemas:core:2.0:User"], userName: "ann@example.com", active: true };
   const made = await client.call("POST", "/Users", user);
   assert.equal(made.status, 201, JSON.stringify(made.body));

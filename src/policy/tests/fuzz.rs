@@ -8,6 +8,9 @@
 #![cfg(not(target_arch = "wasm32"))] // environment variables
 #![allow(clippy::arithmetic_side_effects, clippy::indexing_slicing, clippy::unwrap_used)]
 
+#[path = "../../../tests/cases/tokens.rs"]
+mod cases;
+
 use scim_edge_policy::algorithm::{Algorithm, KeyType};
 use scim_edge_policy::encoding::{decode, encode};
 use scim_edge_policy::key::Key;
@@ -16,7 +19,7 @@ use scim_edge_policy::refusal::Refusal;
 use scim_edge_policy::rule::TrustRule;
 use scim_edge_policy::token::{TOKEN_BYTES, Unverified};
 use scim_edge_policy::verify::{Host, KeysUnavailable, Verified, at_once, verify};
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::collections::HashSet;
 use std::rc::Rc;
 
@@ -157,24 +160,15 @@ struct Table {
 }
 
 fn table() -> Table {
-    let table: Value = serde_json::from_str(include_str!("../../../tests/cases/tokens.json")).unwrap();
+    let read = cases::table();
     let (mut cases, mut sets) = (Vec::new(), Vec::new());
-    for case in table["cases"].as_array().unwrap() {
-        let mut rule = table["rule"].clone();
-        for (name, value) in case["rule"].as_object().into_iter().flatten() {
-            rule[name] = value.clone();
-        }
-        let keys = match &case["keys"] {
-            Value::Null => &table["sets"]["all"],
-            Value::String(name) => &table["sets"][name],
-            keys => keys,
-        };
-        let text = json!({ "keys": keys }).to_string().into_bytes();
+    for case in read.cases {
+        let text = case.keys.into_bytes();
         cases.push(Case {
-            token: case["token"].as_str().unwrap().to_owned(),
-            rule: serde_json::from_value(rule).unwrap(),
+            token: case.token,
+            rule: case.rule,
             keys: Rc::new(KeySet::parse(&text).unwrap()),
-            allowed: case["expect"] == "allow",
+            allowed: case.expect == "allow",
         });
         if !sets.contains(&text) {
             sets.push(text);
@@ -184,7 +178,7 @@ fn table() -> Table {
         let token = Unverified::parse(&case.token).unwrap();
         (token.signed().to_vec(), token.signature().to_vec())
     });
-    Table { signed: signed.collect(), now_ms: table["nowMs"].as_i64().unwrap(), cases, sets }
+    Table { signed: signed.collect(), now_ms: read.now_ms, cases, sets }
 }
 
 /// A host whose signatures are those of the table's good tokens; or any at all.
