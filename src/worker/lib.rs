@@ -8,6 +8,7 @@ mod admin;
 mod ask;
 mod bulk;
 mod call;
+mod contact;
 mod directory;
 mod environment;
 mod gate;
