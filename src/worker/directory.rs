@@ -45,8 +45,6 @@ pub(crate) struct Memory {
     pub(crate) written: RefCell<HashMap<(Kind, String), u64>>,
     /// Resources with a write on its way.
     pub(crate) writing: RefCell<HashSet<(Kind, String)>>,
-    /// The ids that the reconciliation under way has seen.
-    pub(crate) seen: RefCell<HashSet<(Kind, String)>>,
     /// What is known of the origin's health, with the request that finds out about it.
     pub(crate) circuit: RefCell<Option<Circuit>>,
     /// Whether the alarm is known to be set.
@@ -83,7 +81,6 @@ impl DurableObject for Directory {
             writes: Cell::new(0),
             written: RefCell::new(HashMap::new()),
             writing: RefCell::new(HashSet::new()),
-            seen: RefCell::new(HashSet::new()),
             circuit: RefCell::new(None),
             is_awake: Cell::new(false),
         };
@@ -91,7 +88,14 @@ impl DurableObject for Directory {
     }
 
     async fn fetch(&self, request: Request) -> Result<Response> {
-        let incoming = match incoming(request).await? {
+        let call = request.headers().get(HEADER)?.as_deref().and_then(Call::parse);
+        let call = call.ok_or_else(|| Error::RustError("a call of another protocol".to_owned()))?;
+        if let Ok(Some(Route::Operator(route))) = Route::parse(request.url()?.path())
+            && route.account == call.account
+        {
+            return self.operate(&request, &call, route.call).await;
+        }
+        let incoming = match incoming(request, call).await? {
             Ok(incoming) => incoming,
             Err(error) => return scim_error(&error, &[]),
         };
@@ -179,7 +183,7 @@ impl Directory {
 
     /// The settings to work by. A call may come from an isolate that does not know the newest yet: the
     /// object never goes back to older ones, and what it copies changes only with newer ones.
-    fn configure(&self, call: &Call) -> std::result::Result<DirectorySettings, SqlError> {
+    pub(crate) fn configure(&self, call: &Call) -> std::result::Result<DirectorySettings, SqlError> {
         let store = self.store.as_ref().map_err(Clone::clone)?;
         if let Some(known) = &*self.memory.configuration.borrow()
             && known.version >= call.version
@@ -217,10 +221,8 @@ impl Directory {
 }
 
 /// Reads a call; what is wrong with the client's part of it is a SCIM error.
-async fn incoming(request: Request) -> Result<std::result::Result<Incoming, ScimError>> {
+async fn incoming(request: Request, call: Call) -> Result<std::result::Result<Incoming, ScimError>> {
     let headers = request.headers();
-    let call = headers.get(HEADER)?.as_deref().and_then(Call::parse);
-    let call = call.ok_or_else(|| Error::RustError("a call of another protocol".to_owned()))?;
     let url = request.url()?;
     let endpoint = match Route::parse(url.path()) {
         Ok(Some(Route::Scim(route))) if route.account == call.account => route.endpoint,
