@@ -17,6 +17,7 @@ mod lock;
 mod origin;
 mod patched;
 mod published;
+mod races;
 mod reads;
 mod replica;
 mod sql;
