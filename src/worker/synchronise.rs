@@ -52,7 +52,7 @@ impl Directory {
         self.wake_in(RETRY_LEAST_MS).await
     }
 
-    async fn wake_in(&self, ms: i64) -> Result<()> {
+    pub(crate) async fn wake_in(&self, ms: i64) -> Result<()> {
         self.memory.is_awake.set(true);
         self.state.storage().set_alarm(ms.max(0)).await
     }
@@ -190,7 +190,7 @@ impl Directory {
     }
 
     async fn discover(&self, origin: &Origin, path: &str) -> Option<Value> {
-        let answered = origin.get(path.to_owned()).await.ok()?;
+        let answered = self.get(origin, path.to_owned()).await.ok()?;
         (answered.status == 200).then(|| serde_json::from_slice(&answered.body).ok()).flatten()
     }
 
@@ -211,7 +211,7 @@ impl Directory {
             _ => format!("startIndex={}", position.start.saturating_sub(i64::from(anchor.is_some()))),
         };
         let path = format!("/{}?{place}&count={PAGE}", kind.segment());
-        let Ok(answered) = origin.get(path).await else { return Ok(None) };
+        let Ok(answered) = self.get(origin, path).await else { return Ok(None) };
         if answered.status != 200 || !self.copies(origin)? {
             return Ok(None);
         }
