@@ -91,7 +91,8 @@ function checkWrite(registers, operation, report) {
     if (register.entries[index].at > end) report(1, `operation ${n} was answered ${status} before the origin had it`);
     register.raise(end, index, `operation ${n} (answered ${status}) had made it so`);
     const exists = registers.get(id, EXISTS);
-    if (operation.creates) exists.raise(end, 1, `operation ${n} had created it`);
+    // What was written to is there.
+    if (!operation.deletes) exists.raise(end, exists.before(register.entries[index].at + 0.001), `operation ${n} had written to it`);
     if (operation.deletes) {
       for (const group of registers.ids("Group")) {
         const pair = registers.get(group, member(id));

@@ -83,12 +83,56 @@ pub struct Position {
     /// Where an origin that pages by cursor goes on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cursor: Option<String>,
+    /// The resource before it, which the next page has to begin with: else something moved between them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last: Option<String>,
+    /// How much has moved between pages lately.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub unrest: u32,
 }
+
+fn is_zero(number: &u32) -> bool {
+    *number == 0
+}
+
+/// A page of the origin's, as far as it says where to go on.
+#[derive(Clone, Debug, Default)]
+pub struct Place {
+    /// How many resources it has that the page before had not.
+    pub count: i64,
+    /// How many there are in all.
+    pub total: i64,
+    /// Where an origin that pages by cursor goes on.
+    pub next: Option<String>,
+    /// The id of its last resource.
+    pub last: Option<String>,
+    /// Whether resources have moved between this page and the one before: some may be in neither.
+    pub has_moved: bool,
+}
+
+/// Where a page leads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// To the next page, or back to one that has to be read again.
+    Page,
+    /// It was the last.
+    End,
+    /// Nowhere, for now: too much moves.
+    Unrest,
+}
+
+/// How many resources are read again where some have moved between two pages.
+const STEP_BACK: i64 = 1_000;
+
+/// A move counts as much as so many pages without one; when there is too much of it, the origin is asked
+/// again later.
+const UNREST_OF_A_MOVE: u32 = 10;
+const UNREST_MOST: u32 = 30;
 
 impl Position {
     /// The first resource of a kind.
     pub fn first(kind: Kind) -> Self {
-        Self { kind: kind.name().to_owned(), start: 1, cursor: None }
+        Self { kind: kind.name().to_owned(), start: 1, cursor: None, last: None, unrest: 0 }
     }
 
     /// The kind of the resources.
@@ -96,11 +140,20 @@ impl Position {
         if self.kind == Kind::User.name() { Kind::User } else { Kind::Group }
     }
 
-    /// Moves behind a page of so many resources out of `total`. Whether it was the last of its kind.
-    pub fn advance(&mut self, count: usize, total: i64, next: Option<String>, by_cursor: bool) -> bool {
-        self.start = self.start.saturating_add(i64::try_from(count).unwrap_or(i64::MAX));
-        self.cursor = next;
-        count == 0 || if by_cursor { self.cursor.is_none() } else { self.start > total }
+    /// Moves behind a page.
+    pub fn advance(&mut self, page: Place, by_cursor: bool) -> Step {
+        if page.has_moved {
+            let unrest = self.unrest.saturating_add(UNREST_OF_A_MOVE);
+            let start = self.start.saturating_sub(STEP_BACK).max(1);
+            *self = Self { start, unrest, ..Self::first(self.of()) };
+            return if unrest > UNREST_MOST { Step::Unrest } else { Step::Page };
+        }
+        self.unrest = self.unrest.saturating_sub(1);
+        self.start = self.start.saturating_add(page.count);
+        (self.cursor, self.last) = (page.next, page.last);
+        let is_end =
+            page.count <= 0 || if by_cursor { self.cursor.is_none() } else { self.start > page.total };
+        if is_end { Step::End } else { Step::Page }
     }
 }
 
@@ -135,7 +188,8 @@ pub struct Intent {
     pub kind: Kind,
     /// The resource; none for one that was to be created.
     pub id: Option<String>,
-    /// When it was begun, in milliseconds since the epoch.
+    /// When it was begun or, where the outcome is unknown, when that was found out, in milliseconds since
+    /// the epoch.
     pub at: i64,
     /// Whether the outcome is unknown.
     pub unknown: bool,
@@ -384,15 +438,24 @@ impl<S: Sql> Directory<S> {
     }
 
     /// Nobody knows the outcome.
-    pub fn mark_unknown(&self, intent: i64) -> Result<(), SqlError> {
-        self.store.sql.query("UPDATE intent SET unknown = 1 WHERE number = ?", &[intent.into()])?;
+    pub fn mark_unknown(&self, intent: i64, now_ms: i64) -> Result<(), SqlError> {
+        self.store.sql.query(
+            "UPDATE intent SET unknown = 1, at = ? WHERE number = ?",
+            &[now_ms.into(), intent.into()],
+        )?;
         Ok(())
     }
 
     /// Writes that were on their way when the object stopped: nobody knows their outcome.
-    pub fn mark_interrupted(&self) -> Result<(), SqlError> {
-        self.store.sql.query("UPDATE intent SET unknown = 1 WHERE unknown = 0", &[])?;
+    pub fn mark_interrupted(&self, now_ms: i64) -> Result<(), SqlError> {
+        self.store.sql.query("UPDATE intent SET unknown = 1, at = ? WHERE unknown = 0", &[now_ms.into()])?;
         Ok(())
+    }
+
+    /// Whether something may have been created that the copy does not know of.
+    pub fn has_unknown_creations(&self) -> Result<bool, SqlError> {
+        let text = "SELECT 1 FROM intent WHERE unknown = 1 AND id IS NULL LIMIT 1";
+        Ok(!self.store.sql.query(text, &[])?.is_empty())
     }
 
     /// The writes of unknown outcome, oldest first.

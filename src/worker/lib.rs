@@ -22,6 +22,7 @@ mod origin;
 mod passes;
 mod patched;
 mod published;
+mod races;
 mod reads;
 mod replica;
 mod sql;

@@ -162,13 +162,14 @@ impl Directory {
             return Ok(Refreshed::Failed("type must be User or Group, and id (or resource.id) a string"));
         };
         let store = self.store()?;
-        let key = (kind, id.to_owned());
-        let _turn = self.memory.locks.acquire(key.clone()).await;
+        let _turn = self.memory.locks.acquire((kind, id.to_owned())).await;
+        // What is sent may be of any time before: what is gone by now must not come back with it.
+        let since = self.memory.races.moment();
         if let Some(shown) = one.get("resource")
             && self.is_newer(kind, id, shown)?
-            && self.absorb(kind, shown, origin)?.is_some()
+            && self.absorb(kind, shown, origin, &since)?.is_some()
         {
-            self.note_write(&key);
+            self.memory.races.note(kind, id);
             return Ok(Refreshed::Refreshed);
         }
         if !self.reread(kind, id, origin).await? {

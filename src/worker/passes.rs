@@ -7,7 +7,7 @@ use crate::environment::now_ms;
 use crate::origin::Origin;
 use crate::synchronise::{Page, Unread, pages_by_cursor};
 use scim_edge_directory::pass::{ALWAYS, Check, NEVER, Pass, Purpose};
-use scim_edge_directory::replica::{Comparison, Position, State};
+use scim_edge_directory::replica::{Comparison, Position, State, Step};
 use scim_edge_scim::endpoint::Kind;
 use serde_json::Value;
 use worker::{Result, console_log};
@@ -40,8 +40,7 @@ impl Directory {
         state: &mut State,
     ) -> Result<Option<i64>> {
         if state.pass.is_none() {
-            let unknown = self.store()?.unknown().map_err(internal)?;
-            let created = unknown.iter().any(|intent| intent.id.is_none());
+            let created = self.store()?.has_unknown_creations().map_err(internal)?;
             match state.due(now_ms(), max_staleness_seconds, created) {
                 Ok(purpose) => self.begin_pass(purpose, state)?,
                 Err(wait) => return Ok(Some(wait)),
@@ -114,14 +113,16 @@ impl Directory {
             store.mark_seen(pass.pages, kind, &ids).map_err(internal)?;
         }
         let by_cursor = pages_by_cursor(state);
-        let is_end = pass.position.advance(page.resources.len(), page.total, page.next, by_cursor);
-        if !is_end {
-            return Ok(Part::More);
+        let total = page.place.total;
+        match pass.position.advance(page.place, by_cursor) {
+            Step::Page => return Ok(Part::More),
+            Step::Unrest => return Ok(Part::Failed),
+            Step::End => {}
         }
         let read = pass.position.start.saturating_sub(1);
         let counts = pass.check.counts(kind);
         counts.here = store.count(kind).map_err(internal)?;
-        counts.origin = if by_cursor { read } else { page.total };
+        counts.origin = if by_cursor { read } else { total };
         if pass.purpose == Purpose::Changes {
             match self.same_count(origin, kind).await? {
                 Some(true) => {}
@@ -145,13 +146,12 @@ impl Directory {
     /// Whether origin and copy have the same number of resources. None where the origin cannot be read.
     async fn same_count(&self, origin: &Origin, kind: Kind) -> Result<Option<bool>> {
         for _ in 0..COUNTS {
-            let before = self.memory.writes.get();
-            let idle = self.memory.writing.borrow().is_empty();
+            let since = self.memory.races.moment();
             let Ok(total) = self.total(origin, kind, None).await? else { return Ok(None) };
             if self.store()?.count(kind).map_err(internal)? == total {
                 return Ok(Some(true));
             }
-            if idle && self.memory.writes.get() == before {
+            if !since.any_raced() {
                 break;
             }
         }
@@ -160,13 +160,13 @@ impl Directory {
 
     /// Whether times can be relied on: a change that an earlier pass should have found by its time shows
     /// that they cannot.
-    fn judge_times(&self, origin: &Origin, page: &Page, state: &mut State) -> Result<()> {
+    fn judge_times(&self, origin: &Origin, page: &Page<'_>, state: &mut State) -> Result<()> {
         if state.filters_times != Some(true) {
             return Ok(());
         }
         for shown in &page.resources {
             let Some(id) = shown.get("id").and_then(Value::as_str) else { continue };
-            if !state.missed(shown) || self.raced(page, id) {
+            if !state.missed(shown) || page.since.has_raced(page.kind, id) {
                 continue;
             }
             let compared = self.store()?.compare(page.kind, shown, &origin.base).map_err(internal)?;
@@ -183,7 +183,7 @@ impl Directory {
     async fn compare_page(
         &self,
         origin: &Origin,
-        page: &Page,
+        page: &Page<'_>,
         state: &State,
         check: &mut Check,
     ) -> Result<Option<Vec<String>>> {
@@ -195,7 +195,7 @@ impl Directory {
                 if !self.compare_one(origin, page.kind, id, check).await? {
                     return Ok(None);
                 }
-            } else if !self.raced(page, id) {
+            } else if !page.since.has_raced(page.kind, id) {
                 self.note_comparison(origin, page.kind, id, Some(shown), check)?;
             }
             ids.push(id.to_owned());

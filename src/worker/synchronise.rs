@@ -5,13 +5,18 @@
 //! down or asks for less, and never block reads.
 //!
 //! **A page that raced a write** never overwrites it: a resource that was written after the page was
-//! asked for, or is being written, is left alone.
+//! asked for, or is being written, is read anew when its turn comes.
+//!
+//! **Nothing falls between two pages**: each begins with the last resource of the one before. Where it does
+//! not, resources were removed meanwhile, and the pages before are read again.
 
 use crate::directory::{Configuration, Directory, internal};
 use crate::environment::now_ms;
 use crate::origin::Origin;
+use crate::races::Moment;
+use crate::replica::is_scim;
 use scim_edge_directory::capabilities::Capabilities;
-use scim_edge_directory::replica::{Position, State};
+use scim_edge_directory::replica::{Place, Position, State, Step};
 use scim_edge_scim::endpoint::{Endpoint, Kind, encode};
 use serde_json::Value;
 use worker::{Result, console_error};
@@ -30,13 +35,12 @@ const RETRY_MOST_MS: i64 = 300_000;
 const FAILURES: u32 = 3;
 
 /// A page of the origin's.
-pub(crate) struct Page {
+pub(crate) struct Page<'a> {
     pub kind: Kind,
     pub resources: Vec<Value>,
-    pub total: i64,
-    pub next: Option<String>,
-    /// How many writes had ended when it was asked for.
-    before: u64,
+    pub place: Place,
+    /// When it was asked for.
+    pub since: Moment<'a>,
 }
 
 /// Why there is no page.
@@ -54,11 +58,17 @@ impl Directory {
             return Ok(());
         }
         let storage = self.state.storage();
-        if storage.get_alarm().await?.is_none() {
+        let is_urgent = self.store()?.has_unknown_creations().map_err(internal)?;
+        if is_urgent || storage.get_alarm().await?.is_none() {
             storage.set_alarm(RETRY_LEAST_MS).await?;
         }
         self.memory.is_awake.set(true);
         Ok(())
+    }
+
+    /// Has a pass begun soon: something may be at the origin that nobody knows of.
+    pub(crate) async fn look_soon(&self) -> Result<()> {
+        self.wake_in(RETRY_LEAST_MS).await
     }
 
     pub(crate) async fn wake_in(&self, ms: i64) -> Result<()> {
@@ -139,7 +149,8 @@ impl Directory {
         let mut position = state.filling.clone().unwrap_or_else(|| Position::first(Kind::User));
         // Once a fill, which takes several turns.
         if position == Position::first(Kind::User) {
-            state.fill_began = Some(turn);
+            // A fill that begins again keeps what it has, which is as old as its first beginning.
+            state.fill_began.get_or_insert(turn);
             self.learn(origin, state).await?;
             state.fill_total = match (
                 self.total(origin, Kind::User, None).await?,
@@ -157,8 +168,13 @@ impl Directory {
             if self.absorb_page(origin, &page, state).await?.is_none() {
                 return Ok(None);
             }
-            if position.advance(page.resources.len(), page.total, page.next, pages_by_cursor(state)) {
-                if store.count(kind).map_err(internal)? < page.total {
+            let total = page.place.total;
+            let step = position.advance(page.place, pages_by_cursor(state));
+            if step == Step::Unrest {
+                return Ok(None);
+            }
+            if step == Step::End {
+                if store.count(kind).map_err(internal)? < total {
                     // Resources moved between pages while they were read, or the origin shows not all of
                     // them: a copy that lacks some must not answer.
                     state.filling = Some(Position::first(Kind::User));
@@ -209,13 +225,14 @@ impl Directory {
         position: &Position,
         filter: Option<&str>,
         state: &State,
-    ) -> Result<std::result::Result<Page, Unread>> {
-        let before = self.memory.writes.get();
+    ) -> Result<std::result::Result<Page<'_>, Unread>> {
+        let since = self.memory.races.moment();
         let by_cursor = pages_by_cursor(state);
-        let place = match (&position.cursor, by_cursor) {
-            (Some(cursor), true) => format!("cursor={}", encode(cursor)),
-            (None, true) => "cursor=".to_owned(),
-            (_, false) => format!("startIndex={}", position.start),
+        let anchor = position.last.as_ref().filter(|_| !by_cursor);
+        let place = match &position.cursor {
+            Some(cursor) if by_cursor => format!("cursor={}", encode(cursor)),
+            None if by_cursor => "cursor=".to_owned(),
+            _ => format!("startIndex={}", position.start.saturating_sub(i64::from(anchor.is_some()))),
         };
         let message = match self.list(origin, kind, &place, PAGE, filter).await? {
             Ok(message) => message,
@@ -231,7 +248,17 @@ impl Directory {
             },
             _ => Vec::new(),
         };
-        Ok(Ok(Page { kind, resources, total, next, before }))
+        let id = |shown: &Value| shown.get("id").and_then(Value::as_str).map(str::to_owned);
+        let count = i64::try_from(resources.len()).unwrap_or(i64::MAX);
+        let place = Place {
+            has_moved: anchor.is_some() && anchor != resources.first().and_then(id).as_ref(),
+            // A page of one would be followed by nothing but itself.
+            last: resources.last().filter(|_| count > 1).and_then(id),
+            count: count.saturating_sub(i64::from(anchor.is_some())),
+            total,
+            next,
+        };
+        Ok(Ok(Page { kind, resources, place, since }))
     }
 
     /// How many resources the origin counts.
@@ -266,18 +293,11 @@ impl Directory {
         Ok(serde_json::from_slice(&answered.body).map_err(|_| Unread::Failed))
     }
 
-    /// Whether a resource of a page was written meanwhile, or is being written.
-    pub(crate) fn raced(&self, page: &Page, id: &str) -> bool {
-        let key = (page.kind, id.to_owned());
-        self.memory.writing.borrow().contains(&key)
-            || self.memory.written.borrow().get(&key).is_some_and(|count| *count > page.before)
-    }
-
     /// Takes a page over into the tables; the ids on it. None where the origin cannot be read.
     pub(crate) async fn absorb_page(
         &self,
         origin: &Origin,
-        page: &Page,
+        page: &Page<'_>,
         state: &mut State,
     ) -> Result<Option<Vec<String>>> {
         let mut ids = Vec::new();
@@ -285,18 +305,18 @@ impl Directory {
             let Some(id) = shown.get("id").and_then(Value::as_str) else { continue };
             let shows_members = shown.get("members").is_some();
             state.lists_members |= shows_members;
-            if page.kind == Kind::Group && !shows_members && !state.lists_members {
-                // Many origins leave members out of lists.
+            // Many origins leave members out of lists.
+            let hides_members = page.kind == Kind::Group && !shows_members && !state.lists_members;
+            if hides_members || page.since.has_raced(page.kind, id) {
                 let _turn = self.memory.locks.acquire((page.kind, id.to_owned())).await;
                 if !self.reread(page.kind, id, origin).await? {
                     return Ok(None);
                 }
-            } else if !self.raced(page, id) {
-                self.absorb(page.kind, shown, origin)?;
+            } else {
+                self.absorb(page.kind, shown, origin, &page.since)?;
             }
             ids.push(id.to_owned());
         }
-        self.memory.written.borrow_mut().retain(|_, count| *count > page.before);
         Ok(Some(ids))
     }
 
@@ -313,7 +333,7 @@ impl Directory {
         let Ok(answered) = self.get(origin, path).await else { return Ok(Err(Unread::Failed)) };
         Ok(match answered.status {
             200 => serde_json::from_slice(&answered.body).map(Some).map_err(|_| Unread::Failed),
-            404 | 410 => Ok(None),
+            404 | 410 if is_scim(&answered) => Ok(None),
             _ => Err(Unread::Failed),
         })
     }
