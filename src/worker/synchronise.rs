@@ -25,6 +25,11 @@ const PAGE: i64 = 100;
 /// How many resources are read again where some have moved between two pages.
 const STEP_BACK: i64 = 1_000;
 
+/// A move counts as much as so many pages without one; when there is too much of it, the origin is asked
+/// again later.
+const UNREST_OF_A_MOVE: u32 = 10;
+const UNREST_MOST: u32 = 30;
+
 /// How long one alarm works before it makes room for the next, in milliseconds.
 const TURN_MS: i64 = 20_000;
 
@@ -114,10 +119,19 @@ impl Directory {
         if !first {
             self.memory.seen.borrow_mut().clear();
         }
+        let mut unrest = 0_u32;
         loop {
             let kind = if position.kind == Kind::User.name() { Kind::User } else { Kind::Group };
             let Some(page) = self.page(origin, kind, &position, state).await? else { return Ok(None) };
             let by_cursor = pages_by_cursor(state);
+            unrest = if page.has_moved {
+                unrest.saturating_add(UNREST_OF_A_MOVE)
+            } else {
+                unrest.saturating_sub(1)
+            };
+            if unrest > UNREST_MOST {
+                return Ok(None);
+            }
             if page.has_moved {
                 let start = position.start.saturating_sub(STEP_BACK).max(1);
                 position = Position { start, ..Position::first(kind) };
