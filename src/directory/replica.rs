@@ -356,10 +356,12 @@ impl<S: Sql> Directory<S> {
 
     /// The origin has this resource no longer.
     pub fn forget(&self, kind: Kind, id: &str, now_ms: i64) -> Result<(), SqlError> {
-        match self.store.get(kind, id)? {
-            Some(stored) => self.store.sql.transaction(|| self.store.delete(&stored, now_ms)),
-            None => Ok(()),
-        }
+        let stored = self.store.get(kind, id)?;
+        self.store.sql.transaction(|| match &stored {
+            Some(stored) => self.store.delete(stored, now_ms),
+            // Groups may name what is not here.
+            None => self.store.leave_groups(kind, id, now_ms),
+        })
     }
 
     /// The version that the origin gave a resource, as an ETag; none where it gives none.
