@@ -5,6 +5,7 @@ import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { assets } from "./console-build.mjs";
 import { SetupError } from "./log.mjs";
 import { output } from "./run.mjs";
 import { root } from "./tools.mjs";
@@ -15,10 +16,11 @@ const HOST = "127.0.0.1";
  * Serves the gateway on loopback. All of its data is under `state`: a later run finds it again, also
  * after a kill.
  *
- * @param {{ port: number, state: string, rootKey?: string }} options `port` 0 takes a free one.
+ * @param {{ port: number, state: string, rootKey?: string, console?: boolean }} options `port` 0 takes a free one;
+ *   `console` serves the operators' console too, with a router in front of the Worker as on the platform.
  * @returns {Promise<{ url: string, rootKey: string, workerd: number[], stop: () => Promise<void> }>}
  */
-export async function serve({ port, state, rootKey }) {
+export async function serve({ port, state, rootKey, console = false }) {
   const { Log, LogLevel, Miniflare } = await import("miniflare");
   mkdirSync(state, { recursive: true, mode: 0o700 });
   await endOrphan(state);
@@ -54,6 +56,7 @@ export async function serve({ port, state, rootKey }) {
       DIRECTORY: { className: "Directory", useSQLite: true },
     },
     durableObjectsPersist: join(state, "objects"),
+    ...(console ? { assets: consoleAssets } : {}),
   });
   const url = (await miniflare.ready).origin;
   const workerd = children().filter((pid) => !before.has(pid));
@@ -68,6 +71,15 @@ export async function serve({ port, state, rootKey }) {
     },
   };
 }
+
+/** What `[assets]` of wrangler.toml says. */
+const consoleAssets = {
+  directory: assets,
+  routerConfig: {
+    has_user_worker: true,
+    static_routing: { user_worker: ["/*"], asset_worker: ["/console", "/console/*"] },
+  },
+};
 
 /** A JSON file that only its owner can read, made where it is not there. */
 export function keep(path, make) {
