@@ -6,6 +6,7 @@ const off = (names) => Object.fromEntries(Object.keys(names).map((name) => [name
 export default [
   { ignores: ["build/", "target/", "**/node_modules/", "pkg/"] },
   js.configs.recommended,
+  { files: ["**/*.worker.js"], languageOptions: { globals: globals.worker } },
   {
     languageOptions: { globals: globals.node },
     rules: {

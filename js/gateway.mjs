@@ -16,11 +16,12 @@ const HOST = "127.0.0.1";
  * Serves the gateway on loopback. All of its data is under `state`: a later run finds it again, also
  * after a kill.
  *
- * @param {{ port: number, state: string, rootKey?: string, console?: boolean }} options `port` 0 takes a free one;
- *   `console` serves the operators' console too, with a router in front of the Worker as on the platform.
+ * @param {{ port: number, state: string, rootKey?: string, wrapper?: string, console?: boolean }} options `port` 0
+ *   takes a free one; `wrapper` is a module in front of the bundle, for tests that break it on purpose; `console`
+ *   serves the operators' console too, with a router in front of the Worker as on the platform.
  * @returns {Promise<{ url: string, rootKey: string, workerd: number[], stop: () => Promise<void> }>}
  */
-export async function serve({ port, state, rootKey, console = false }) {
+export async function serve({ port, state, rootKey, wrapper, console = false }) {
   const { Log, LogLevel, Miniflare } = await import("miniflare");
   mkdirSync(state, { recursive: true, mode: 0o700 });
   await endOrphan(state);
@@ -39,6 +40,7 @@ export async function serve({ port, state, rootKey, console = false }) {
     cf: false,
     modulesRoot: built,
     modules: [
+      ...(wrapper ? [{ type: "ESModule", path: join(built, "wrapper.js"), contents: wrapper }] : []),
       { type: "ESModule", path: join(built, "index.js") },
       { type: "CompiledWasm", path: join(built, "index_bg.wasm") },
     ],

@@ -1,27 +1,11 @@
 // The console in the system's Chromium: a gateway with the demonstration around it, and pages that hold
 // whatever a browser complains of.
 
-import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { chromium } from "playwright-core";
+import { chromium as playwright } from "playwright-core";
 import { serveDemo } from "../../js/demo/demo.mjs";
+import { chromium, chromiumFlags } from "../../js/runtimes.mjs";
 import { start } from "./harness.mjs";
-
-const PLACES = [process.env.CHROMIUM, "/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
-
-/** The system's Chromium, or `undefined`. */
-export const executable = PLACES.find((path) => path && existsSync(path));
-
-// It is to talk to nobody but the gateway.
-const ARGUMENTS = [
-  "--no-sandbox",
-  "--disable-gpu",
-  "--disable-quic",
-  "--no-first-run",
-  "--disable-background-networking",
-  "--disable-component-update",
-  "--disable-sync",
-];
 
 /** The account of the demonstration. */
 export const ACCOUNT = "demo";
@@ -54,7 +38,7 @@ export async function serveConsole() {
 
 /** Chromium; `page` opens a page of its own, with everything it complains of in `page.complaints`. */
 export async function browse(url) {
-  const browser = await chromium.launch({ executablePath: executable, args: ARGUMENTS });
+  const browser = await playwright.launch({ executablePath: chromium(), args: chromiumFlags });
   return {
     async page(options = {}) {
       const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, ...options });
