@@ -39,7 +39,7 @@ export function SignIn({ why, onSession }) {
         <h1>Sign in</h1>
         <${Notice} kind="bad" text=${problem} />
         <${Field} label="Account">
-          ${(props) => html`<input ...${props} ref=${first} required pattern="[A-Za-z0-9_\\-]{1,64}" spellcheck="false"
+          ${(props) => html`<input ...${props} ref=${first} required pattern="[A-Za-z0-9_\\-]{1,64}" spellcheck=${false}
             autocapitalize="none" value=${account} onInput=${(event) => setAccount(event.target.value.trim())} />`}
         <//>
         <${Field} label="API key" help="A key that begins with pat. or sat., or the root key.">

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { chromium as playwright } from "playwright-core";
 import { serveDemo } from "../../js/demo/demo.mjs";
 import { chromium, chromiumFlags } from "../../js/runtimes.mjs";
-import { start } from "./harness.mjs";
+import { start, until } from "./harness.mjs";
 
 /** The account of the demonstration. */
 export const ACCOUNT = "demo";
@@ -68,8 +68,9 @@ export async function signIn(page, account, key) {
   await page.getByRole("navigation").waitFor();
 }
 
-/** Goes to a page by its name in the navigation. */
+/** Goes to a page by its name in the navigation, and waits for what it loads. */
 export async function go(page, name) {
   await page.getByRole("navigation").getByRole("link", { name, exact: true }).click();
   await page.getByRole("heading", { name, level: 1 }).waitFor();
+  await until(async () => (await page.getByText("Loading …").count()) === 0);
 }

@@ -85,7 +85,7 @@ function Create({ onClose, reload }) {
     ? "Begin with a letter or _, then letters, digits, _ and $." : null;
   const field = (name, label, extra) => html`
     <${Field} label=${label} error=${name === "identifier" ? wrong : null}>
-      ${(props) => html`<input ...${props} ...${extra} spellcheck="false" autocapitalize="none" value=${form[name]}
+      ${(props) => html`<input ...${props} ...${extra} spellcheck=${false} autocapitalize="none" value=${form[name]}
         onInput=${(event) => setForm({ ...form, [name]: event.target.value })} />`}
     <//>`;
   const submit = async (event) => {

@@ -53,7 +53,7 @@ function Audit() {
     <//>`;
   const typed = (name, label, placeholder) => html`
     <${Field} label=${label}>
-      ${(props) => html`<input ...${props} spellcheck="false" autocapitalize="none" placeholder=${placeholder} value=${chosen[name]} onInput=${set(name)} />`}
+      ${(props) => html`<input ...${props} spellcheck=${false} autocapitalize="none" placeholder=${placeholder} value=${chosen[name]} onInput=${set(name)} />`}
     <//>`;
   return html`
     <section class="card" aria-label="Audit">

@@ -79,7 +79,7 @@ function Search({ kind }) {
       </div>
       <form onSubmit=${submit} class="search" autocomplete="off">
         <${Field} label="SCIM filter" help=${`Empty shows all. For example: ${KINDS[kind].example}`}>
-          ${(props) => html`<input ...${props} class="mono" spellcheck="false" autocapitalize="none" maxlength="8192" value=${text} aria-invalid=${problem ? "true" : undefined}
+          ${(props) => html`<input ...${props} class="mono" spellcheck=${false} autocapitalize="none" maxlength="8192" value=${text} aria-invalid=${problem ? "true" : undefined}
             onInput=${(event) => setText(event.target.value)} />`}
         <//>
         <button class="primary" disabled=${busy}>Search</button>

@@ -24,10 +24,10 @@ export function Explain() {
   };
   if (missing) return html`<${Empty} title="Explanations are not available">This gateway's version does not serve them.<//>`;
   return html`
-    <section class="card" aria-label="Token">
+    <section class="card" aria-label="What to explain">
       <form onSubmit=${submit} autocomplete="off">
         <${Field} label="Token" help="A JWT as a client sends it. It goes to this gateway only, and is neither stored nor logged.">
-          ${(props) => html`<textarea ...${props} class="mono" rows="6" required spellcheck="false" autocapitalize="none" value=${token}
+          ${(props) => html`<textarea ...${props} class="mono" rows="6" required spellcheck=${false} autocapitalize="none" value=${token}
             onInput=${(event) => setToken(event.target.value)}></textarea>`}
         <//>
         <${Notice} kind="bad" text=${error} />

@@ -62,7 +62,7 @@ function Editor({ role, known, onClose, reload }) {
     <${Dialog} title=${isNew ? "New role" : `Role ${role.name}`} onClose=${onClose}>
       <form onSubmit=${submit} autocomplete="off">
         <div class="two">
-          <${Field} label="Identifier">${(props) => html`<input ...${props} required readonly=${!isNew} spellcheck="false" value=${identifier} onInput=${(event) => setIdentifier(event.target.value)} />`}<//>
+          <${Field} label="Identifier">${(props) => html`<input ...${props} required readonly=${!isNew} spellcheck=${false} value=${identifier} onInput=${(event) => setIdentifier(event.target.value)} />`}<//>
           <${Field} label="Name">${(props) => html`<input ...${props} value=${name} placeholder=${identifier} onInput=${(event) => setName(event.target.value)} />`}<//>
         </div>
         <fieldset>

@@ -95,7 +95,7 @@ function Editor({ rule, accounts, onClose, onSaved }) {
   const set = (name) => (event) => setForm({ ...form, [name]: event.target.value });
   const field = (name, label, help, extra = {}) => html`
     <${Field} label=${label} help=${help}>
-      ${(props) => html`<input ...${props} ...${extra} spellcheck="false" autocapitalize="none" value=${form[name]} onInput=${set(name)} />`}
+      ${(props) => html`<input ...${props} ...${extra} spellcheck=${false} autocapitalize="none" value=${form[name]} onInput=${set(name)} />`}
     <//>`;
   const submit = async (event) => {
     event.preventDefault();
@@ -115,7 +115,7 @@ function Editor({ rule, accounts, onClose, onSaved }) {
         ${field("issuer", "Issuer", "What iss must be.")}
         ${field("audiences", "Audiences", "One of these must be in aud; separated by commas.")}
         <${Field} label="Claims" help="One a line, as field = value; all must hold.">
-          ${(props) => html`<textarea ...${props} rows="2" spellcheck="false" value=${form.claims} onInput=${set("claims")}></textarea>`}
+          ${(props) => html`<textarea ...${props} rows="2" spellcheck=${false} value=${form.claims} onInput=${set("claims")}></textarea>`}
         <//>
         <${Field} label="Acts as">
           ${(props) => html`

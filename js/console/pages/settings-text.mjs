@@ -36,5 +36,3 @@ export function groupsOf(list) {
     return { title, settings };
   }).filter(({ settings }) => settings.length > 0);
 }
-
-export const isList = (text) => text.length > 48;

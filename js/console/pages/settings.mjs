@@ -6,7 +6,7 @@ import { ago, timeOf } from "../time.mjs";
 import { html, useEffect, useState } from "../vendor.mjs";
 import { JwksTest } from "./jwks-test.mjs";
 import { Rules } from "./rules.mjs";
-import { HELP, groupsOf, isList } from "./settings-text.mjs";
+import { HELP, groupsOf } from "./settings-text.mjs";
 
 /** A change is in force everywhere within this time. */
 const FORCE_SECONDS = 120;
@@ -106,6 +106,7 @@ function Setting({ setting, at, accounts, draft, error, onEdit }) {
   const text = draft === undefined ? stored : draft ?? "";
   const fresh = at && Date.now() - at < FORCE_SECONDS * 1000;
   const placeholder = draft === null ? "" : secret ? "set, and not shown" : setting.defaultValue ?? "not set";
+  const inEffect = secret ? "a secret" : setting.value ?? "nothing";
   const onInput = (event) => onEdit(event.target.value);
   const control = (props) => {
     if (setting.allowedValues) {
@@ -124,7 +125,7 @@ function Setting({ setting, at, accounts, draft, error, onEdit }) {
     }
     const numeric = /_seconds$/.test(setting.identifier);
     return html`<input ...${props} class=${numeric ? "short" : ""} inputmode=${numeric ? "numeric" : undefined}
-      spellcheck="false" autocapitalize="none" value=${text} placeholder=${placeholder} onInput=${onInput} />`;
+      spellcheck=${false} autocapitalize="none" value=${text} placeholder=${placeholder} onInput=${onInput} />`;
   };
   return html`
     <div class="setting">
@@ -133,13 +134,13 @@ function Setting({ setting, at, accounts, draft, error, onEdit }) {
       <div class="meta">
         ${draft !== undefined
           ? html`<${Badge} kind="accent">${draft === null ? "will be restored" : "changed"}<//>
+              <span>In effect: <b>${inEffect}</b></span>
               <button type="button" class="link" onClick=${() => onEdit(undefined)}>Undo</button>`
           : set
-            ? html`<span>In effect: <b>${secret ? "a secret" : isList(setting.value) ? "this list" : setting.value}</b></span>
-                <span title=${at && new Date(at).toISOString()}>set ${at && ago(at)}</span>
+            ? html`<span title=${new Date(at).toISOString()}>In effect, set ${ago(at)}</span>
                 ${fresh && html`<${Badge} kind="warn">everywhere by ${timeOf(at + FORCE_SECONDS * 1000)}<//>`}
                 <button type="button" class="link" onClick=${() => onEdit("")}>Restore default</button>`
-            : html`<span>In effect: <b>${setting.defaultValue ?? "nothing"}</b>${setting.defaultValue ? " (default)" : ""}</span>`}
+            : html`<span>${setting.defaultValue ? html`In effect: <b>${inEffect}</b> (default)` : "Not set"}</span>`}
       </div>
       ${/jwks.*url/.test(setting.identifier) && html`<${JwksTest} url=${text} />`}
     </div>`;
