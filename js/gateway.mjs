@@ -5,6 +5,7 @@ import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { assets } from "./console-build.mjs";
 import { SetupError } from "./log.mjs";
 import { output } from "./run.mjs";
 import { root } from "./tools.mjs";
@@ -15,11 +16,12 @@ const HOST = "127.0.0.1";
  * Serves the gateway on loopback. All of its data is under `state`: a later run finds it again, also
  * after a kill.
  *
- * @param {{ port: number, state: string, rootKey?: string, wrapper?: string }} options `port` 0 takes a free
- *   one; `wrapper` is a module in front of the bundle, for tests that break it on purpose.
+ * @param {{ port: number, state: string, rootKey?: string, wrapper?: string, console?: boolean }} options `port` 0
+ *   takes a free one; `wrapper` is a module in front of the bundle, for tests that break it on purpose; `console`
+ *   serves the operators' console too, with a router in front of the Worker as on the platform.
  * @returns {Promise<{ url: string, rootKey: string, workerd: number[], stop: () => Promise<void> }>}
  */
-export async function serve({ port, state, rootKey, wrapper }) {
+export async function serve({ port, state, rootKey, wrapper, console = false }) {
   const { Log, LogLevel, Miniflare } = await import("miniflare");
   mkdirSync(state, { recursive: true, mode: 0o700 });
   await endOrphan(state);
@@ -56,6 +58,7 @@ export async function serve({ port, state, rootKey, wrapper }) {
       DIRECTORY: { className: "Directory", useSQLite: true },
     },
     durableObjectsPersist: join(state, "objects"),
+    ...(console ? { assets: consoleAssets } : {}),
   });
   const url = (await miniflare.ready).origin;
   const workerd = children().filter((pid) => !before.has(pid));
@@ -70,6 +73,15 @@ export async function serve({ port, state, rootKey, wrapper }) {
     },
   };
 }
+
+/** What `[assets]` of wrangler.toml says. */
+const consoleAssets = {
+  directory: assets,
+  routerConfig: {
+    has_user_worker: true,
+    static_routing: { user_worker: ["/*"], asset_worker: ["/console", "/console/*"] },
+  },
+};
 
 /** A JSON file that only its owner can read, made where it is not there. */
 export function keep(path, make) {
