@@ -4,6 +4,7 @@ import globals from "globals";
 export default [
   { ignores: ["build/", "target/", "**/node_modules/", "pkg/"] },
   js.configs.recommended,
+  { files: ["**/*.worker.js"], languageOptions: { globals: globals.worker } },
   {
     languageOptions: { globals: globals.node },
     rules: {

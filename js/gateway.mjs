@@ -18,10 +18,11 @@ export const COMPATIBILITY_DATE = "2026-04-01";
  * Serves the gateway on loopback. All of its data is under `state`: a later run finds it again, also
  * after a kill.
  *
- * @param {{ port: number, state: string, rootKey?: string }} options `port` 0 takes a free one.
+ * @param {{ port: number, state: string, rootKey?: string, wrapper?: string }} options `port` 0 takes a free
+ *   one; `wrapper` is a module in front of the bundle, for tests that break it on purpose.
  * @returns {Promise<{ url: string, rootKey: string, workerd: number[], stop: () => Promise<void> }>}
  */
-export async function serve({ port, state, rootKey }) {
+export async function serve({ port, state, rootKey, wrapper }) {
   const { Log, LogLevel, Miniflare } = await import("miniflare");
   mkdirSync(state, { recursive: true, mode: 0o700 });
   await endOrphan(state);
@@ -40,6 +41,7 @@ export async function serve({ port, state, rootKey }) {
     cf: false,
     modulesRoot: built,
     modules: [
+      ...(wrapper ? [{ type: "ESModule", path: join(built, "wrapper.js"), contents: wrapper }] : []),
       { type: "ESModule", path: join(built, "index.js") },
       { type: "CompiledWasm", path: join(built, "index_bg.wasm") },
     ],

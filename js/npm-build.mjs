@@ -1,6 +1,6 @@
 // Builds the npm package into `pkg/`: the Wasm and its JavaScript beside the committed manifest.
 
-import { copyFileSync, mkdirSync, readdirSync } from "node:fs";
+import { copyFileSync, readdirSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { fail, step } from "./log.mjs";
@@ -26,7 +26,8 @@ export async function buildPackage() {
     const optimise = join(root, "node_modules", "binaryen", "bin", "wasm-opt");
     await run(process.execPath, [optimise, "-O3", ...FEATURES, file, "-o", file], { quiet: true });
   });
-  mkdirSync(out, { recursive: true });
+  // What an earlier version of this repository built would be published too.
+  for (const name of readdirSync(out).filter((name) => name.endsWith(".mjs") || name.endsWith(".d.ts"))) rmSync(join(out, name));
   for (const name of readdirSync(join(root, "js", "npm"))) {
     copyFileSync(join(root, "js", "npm", name), join(out, name));
   }

@@ -1,10 +1,11 @@
 // `npm test`: sets everything up and passes every test. `npm test -- --only e2e` runs one part.
 
-import { readdirSync } from "node:fs";
+import { readdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { parseArgs } from "node:util";
 import { SetupError, fail, say } from "./log.mjs";
 import { run } from "./run.mjs";
+import { chromium, chromiumFlags, executable } from "./runtimes.mjs";
 import { setup } from "./setup.mjs";
 import { root, tool } from "./tools.mjs";
 
@@ -39,18 +40,33 @@ const parts = {
   e2e: () => node("--test", "--test-concurrency=1", "--test-timeout=300000", "--test-reporter=spec", ...tests()),
 };
 
-/** The case tables again, as Wasm in Node. */
+/** The case tables again, as Wasm in Node and in a browser. */
 async function wasm() {
   const pack = await tool("wasm-pack");
   const env = { ...process.env, PATH: `${dirname(await tool("wasm-bindgen"))}:${process.env.PATH}` };
-  const tables = { scim: ["filter_cases", "patch_cases", "body_cases"], webcrypto: ["engines"] };
+  const inBrowser = browser();
+  const tables = { scim: ["filter_cases", "patch_cases", "body_cases"], webcrypto: ["engines", "vectors"] };
   for (const [crate, files] of Object.entries(tables)) {
     for (const file of files) {
       // What a test says of vectors that are not at hand is shown too.
       const test = ["--test", file, "--", "--nocapture"];
       await run(pack, ["test", "--node", "--mode", "no-install", join("src", crate), ...test], { cwd: root, env });
+      // The vectors are files, which a browser does not read.
+      if (!inBrowser || file === "vectors") continue;
+      const { driver, configuration } = inBrowser;
+      writeFileSync(join(root, "src", crate, "webdriver.json"), JSON.stringify(configuration));
+      const browser = ["--headless", "--chrome", "--chromedriver", driver, "--mode", "no-install"];
+      await run(pack, ["test", ...browser, join("src", crate), ...test], { cwd: root, env: { ...env, WASM_BINDGEN_USE_BROWSER: "1" } });
     }
   }
+}
+
+/** Chromium and its driver, as wasm-bindgen's test runner is told of them; nothing where there are none. */
+function browser() {
+  const [binary, driver] = [chromium(), executable("chromedriver")];
+  if (binary && driver) return { driver, configuration: { "goog:chromeOptions": { binary, args: chromiumFlags } } };
+  say("SKIPPED: the tables in a browser: there is no Chromium with its driver (apt-get install chromium chromium-driver)");
+  return undefined;
 }
 
 function tests() {

@@ -48,9 +48,11 @@ export function admin(url, key, account) {
   };
 }
 
-/** A SCIM client. */
-export function scim(url, account, token) {
-  const base = `${url}/ng/api/scim/account/${account}`;
+/** A SCIM client of an account of the gateway. */
+export const scim = (url, account, token) => clientOf(`${url}/ng/api/scim/account/${account}`, token);
+
+/** A SCIM client of any server. */
+export function clientOf(base, token) {
   async function call(method, path, body, headers = {}) {
     const response = await fetch(`${base}${path}`, {
       method,

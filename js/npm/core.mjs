@@ -1,7 +1,7 @@
 // What every host's entry has in common. The Wasm is instantiated when it is first needed.
 
-import init, { Filter as WasmFilter, Policy as WasmPolicy, applyPatch as patch, initSync, isKeySet, validate as read } from "./wasm/scim_edge.js";
-import { fetchedKeys, givenKeys } from "./keys.mjs";
+import init, { Filter as WasmFilter, Policy as WasmPolicy, applyPatch as patch, initSync, validate as read } from "./wasm/scim_edge.js";
+import { get } from "./network.mjs";
 
 /** A mistake of the caller's. `code` is stable; `position` is the byte of a filter where it is. */
 export class ScimEdgeError extends Error {
@@ -43,13 +43,17 @@ function answer(text) {
   return value;
 }
 
+/** Throws what the Wasm threw: of a text, the mistake that it tells. */
+function thrown(error) {
+  throw typeof error === "string" ? new ScimEdgeError(JSON.parse(error).error) : error;
+}
+
 /** Runs what throws error texts. */
 function made(make) {
   try {
     return make();
-  } catch (thrown) {
-    if (typeof thrown === "string") throw new ScimEdgeError(JSON.parse(thrown).error);
-    throw thrown;
+  } catch (error) {
+    return thrown(error);
   }
 }
 
@@ -64,39 +68,46 @@ function header(headers, wanted) {
   return values.length > 0 ? values.join(", ") : undefined;
 }
 
+/** What the Wasm is asked: a method, a URL and two headers; or an operation, nothing, and a token. */
 function asked({ method, url, headers, operation, token }) {
-  if (operation !== undefined) return json({ operation, token });
-  return json({ method, url: String(url), authorization: header(headers, "Authorization"), dpop: header(headers, "DPoP") });
+  if (operation !== undefined) return [String(operation), undefined, String(token)];
+  return [String(method), String(url), header(headers, "Authorization"), header(headers, "DPoP")];
 }
+
+/** What must not be changed, since the next request may get it too. */
+function frozen(value) {
+  if (typeof value !== "object" || value === null) return value;
+  for (const member of Object.values(value)) frozen(member);
+  return Object.freeze(value);
+}
+
+/** A decision: an object that permits, or the text of one that does not. */
+const decided = (decision) => (typeof decision === "string" ? answer(decision) : decision);
 
 /** An account's policy: see index.d.ts. */
 class Policy {
   #core;
-  #keys;
-  #now;
-  #names;
 
-  constructor(core, keys, now, names) {
+  constructor(core) {
     this.#core = core;
-    this.#keys = keys;
-    this.#now = now;
-    this.#names = names;
   }
 
   async load() {
-    for (const name of this.#names) await this.#keys.get(name);
+    await this.#core.load().catch(thrown);
   }
 
   async authorize(request) {
-    return answer(await this.#core.authorize(asked(request), this.#now(), (name, kid) => this.#keys.get(name, kid)));
+    const what = asked(request);
+    return decided(this.#core.known(...what) ?? (await this.#core.authorize(...what)));
   }
 
   authorizeSync(request) {
-    return answer(this.#core.authorizeSync(asked(request), this.#now(), (name, kid) => this.#keys.getSync(name, kid)));
+    const what = asked(request);
+    return decided(this.#core.known(...what) ?? this.#core.authorizeSync(...what));
   }
 
   async explain(token) {
-    return answer(await this.#core.explain(String(token), this.#now(), (name, kid) => this.#keys.get(name, kid)));
+    return answer(await this.#core.explain(String(token)));
   }
 
   dispose() {
@@ -108,19 +119,28 @@ class Policy {
   }
 }
 
-/** What the rules' keys are kept by. */
-function sources({ settings = {}, rules = {} }) {
-  const named = Object.values(rules).filter((rule) => !rule.jwks).map((rule) => rule.jwksUrl ?? `issuer ${rule.issuer}`);
-  const url = settings.scim_jwt_token_jwks_keys_url;
-  return [...new Set(url ? [url, ...named] : named)];
+/** What the Wasm is given of the host and of the caller. */
+function hostOf({ now, fetch, crypto, load }) {
+  const text = (set) => (typeof set === "string" ? set : JSON.stringify(set));
+  return {
+    now,
+    get: (url, accept) => get(fetch, url, accept),
+    load(url, issuer, kid) {
+      const loaded = load({ url, issuer, kid });
+      return typeof loaded?.then === "function" ? Promise.resolve(loaded).then(text) : text(loaded);
+    },
+    subtle: crypto?.subtle,
+    frozen: (decision) => frozen(JSON.parse(decision)),
+  };
 }
 
-export async function createPolicy({ keys, now = Date.now, development = false, fetch = globalThis.fetch, ...settings }) {
+export async function createPolicy({ keys, now = Date.now, crypto, development = false, fetch = globalThis.fetch, ...settings }) {
   await load();
-  const core = made(() => new WasmPolicy(json(settings), development));
-  const host = { development, now, isKeySet, fetch: (...args) => fetch(...args) };
-  const source = keys === undefined ? fetchedKeys(host) : givenKeys(keys);
-  return new Policy(core, source, now, sources(settings));
+  const loader = typeof keys === "function" ? keys : undefined;
+  const url = typeof keys === "string" || keys instanceof URL ? String(keys) : undefined;
+  const given = keys === undefined || loader || url !== undefined ? undefined : json(keys);
+  const host = hostOf({ now, fetch: (...args) => fetch(...args), crypto, load: loader });
+  return new Policy(made(() => new WasmPolicy(json(settings), development, host, given, url, loader !== undefined)));
 }
 
 /** A filter that was read: see index.d.ts. */

@@ -53,10 +53,16 @@ export interface PolicyOptions {
   rules?: Record<string, TrustRule>;
   /** What each service account may do: permissions, or a built-in role. */
   serviceAccounts: Record<string, string | string[]>;
-  /** A key set for every rule, or a function that loads them; where absent they are fetched and kept. */
-  keys?: JwkSet | KeyLoader;
+  /**
+   * The keys of rules that have none themselves: a set, the URL of one, or a function that loads them. Where absent
+   * they are fetched from where each rule says. What is fetched is kept: fresh for as long as the issuer says (1 to 60
+   * minutes), used for up to a day while the issuer cannot be reached; what a function returns is not.
+   */
+  keys?: JwkSet | string | URL | KeyLoader;
   /** Milliseconds since the epoch. */
   now?: () => number;
+  /** A WebCrypto instead of the host's. */
+  crypto?: { subtle: object };
   /** Allows URLs of loopback addresses. */
   development?: boolean;
   fetch?: typeof globalThis.fetch;
@@ -111,7 +117,11 @@ export type Explanation = { steps: Step[] } & (
 );
 
 export interface Policy extends Disposable {
-  /** Decides about a request; signatures are checked by WebCrypto. Never throws for a bad token. */
+  /**
+   * Decides about a request; signatures are checked by WebCrypto. Never throws for a bad token. A token that was let
+   * in is remembered (up to 4,096, 8 MiB) and asked only for its time and its key the next time: the same frozen
+   * decision is returned again.
+   */
   authorize(request: AuthorizationRequest): Promise<Decision>;
   /** The same without waiting, in Wasm: the keys must be given, or loaded by `load()`. */
   authorizeSync(request: AuthorizationRequest): Decision;
@@ -128,7 +138,7 @@ export function createPolicy(options: PolicyOptions): Promise<Policy>;
 
 /** A mistake of the caller's. */
 export class ScimEdgeError extends Error {
-  /** Stable: a `scimType` of RFC 7644, or `invalid_settings`, `invalid_request`, `invalid_resource`, `invalid_kind`, `not_ready`, `not_loaded`. */
+  /** Stable: a `scimType` of RFC 7644, or `invalid_settings`, `invalid_request`, `invalid_resource`, `invalid_kind`, `keys_unavailable`, `not_ready`, `not_loaded`. */
   readonly code: string;
   /** The byte of a filter where the mistake is. */
   readonly position?: number;

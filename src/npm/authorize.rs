@@ -2,47 +2,33 @@
 
 use crate::engine::Engine;
 use scim_edge_account::published::Published;
-use scim_edge_json::Limits;
 use scim_edge_policy::credentials::Credentials;
-use scim_edge_policy::dpop::{self, Shown};
+use scim_edge_policy::dpop::{self, Proof, Shown};
 use scim_edge_policy::operation::Operation;
 use scim_edge_policy::permission::Permission;
 use scim_edge_policy::refusal::{Reason, Refusal};
 use scim_edge_policy::route::Route;
-use scim_edge_policy::verify::verify;
+use scim_edge_policy::token_cache::{Known, Settings, TokenCache};
+use scim_edge_policy::verify::Host;
 use scim_edge_scim::endpoint::{Endpoint, Kind, segments};
 use scim_edge_scim::error::Error as ScimError;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
+use std::cell::RefCell;
+use std::rc::Rc;
+use wasm_bindgen::JsValue;
 
 /// The realm of challenges.
 const REALM: &str = "scim-edge";
 
-/// Room for whatever a host lets in: a token that is too long is a bad token, and no mistake of the host's.
-const REQUEST: Limits = Limits { bytes: 16 << 20, depth: 4 };
-
-/// What is asked: an HTTP request (`method`, `url`, `authorization`), or an operation by name and a token.
+/// What is asked.
 pub(crate) enum Request {
+    /// An HTTP request, with the values of two of its headers.
     Http { method: String, url: String, authorization: Option<String>, dpop: Option<String> },
+    /// An operation by name, and a token.
     Operation { name: String, token: String },
 }
 
 impl Request {
-    /// Reads `{"method", "url", "authorization"?}` or `{"operation", "token"}`.
-    pub(crate) fn parse(text: &str) -> Result<Self, String> {
-        let body =
-            scim_edge_json::parse_object(text.as_bytes(), REQUEST).map_err(|error| error.to_string())?;
-        let get = |name: &str| text_of(&body, name);
-        match get("operation")? {
-            Some(name) => Ok(Self::Operation { name, token: get("token")?.ok_or("token must be a string")? }),
-            None => Ok(Self::Http {
-                method: get("method")?.ok_or("method must be a string")?,
-                url: get("url")?.ok_or("url must be a string")?,
-                authorization: get("authorization")?,
-                dpop: get("dpop")?,
-            }),
-        }
-    }
-
     /// The token that it carries, and how it is shown.
     fn token(&self) -> Result<(&str, Shown<'_>), Refusal> {
         match self {
@@ -70,50 +56,107 @@ impl Request {
     }
 }
 
-fn text_of(body: &Map<String, Value>, name: &str) -> Result<Option<String>, String> {
-    match body.get(name) {
-        None | Some(Value::Null) => Ok(None),
-        Some(Value::String(text)) => Ok(Some(text.clone())),
-        Some(_) => Err(format!("{name} must be a string")),
+/// The decisions about one token that permit: by operation, frozen.
+type Decisions = RefCell<Vec<(&'static str, JsValue)>>;
+
+/// An account's policy at work.
+pub(crate) struct Account {
+    pub(crate) published: Published,
+    pub(crate) engine: Rc<Engine>,
+    tokens: TokenCache<Decisions>,
+}
+
+impl Account {
+    pub(crate) fn new(published: Published, engine: Engine) -> Self {
+        Self { published, engine: Rc::new(engine), tokens: TokenCache::default() }
+    }
+
+    fn settings(&self) -> Settings<'_> {
+        Settings { account: &self.published.account, version: 0, rules: &self.published.rules }
+    }
+
+    /// Decides about a bearer's token that was verified before; `undefined` about any other request.
+    pub(crate) fn known(&self, request: &Request) -> JsValue {
+        let Ok((token, shown)) = request.token() else { return JsValue::UNDEFINED };
+        match self.verified(token) {
+            Some(known) if !shown.bound && known.verified.bound_to().is_none() => {
+                self.permit(&known, request, None)
+            }
+            _ => JsValue::UNDEFINED,
+        }
+    }
+
+    fn verified(&self, token: &str) -> Option<Rc<Known<Decisions>>> {
+        let now_ms = self.engine.now_ms();
+        let has = |source: Option<&str>, key: &_| self.engine.still_has(source, key, now_ms);
+        self.tokens.get(token, self.settings(), now_ms, has)
+    }
+
+    /// Decides. Whatever fails on the way is a refusal.
+    pub(crate) async fn decide<H: Host>(&self, host: &H, request: &Request) -> JsValue {
+        match self.believe(host, request).await {
+            Ok((known, proof)) => self.permit(&known, request, proof.as_ref()),
+            Err(refusal) => text(&refused(&refusal)),
+        }
+    }
+
+    async fn believe<H: Host>(
+        &self,
+        host: &H,
+        request: &Request,
+    ) -> Result<(Rc<Known<Decisions>>, Option<Proof>), Refusal> {
+        let (token, shown) = request.token()?;
+        let now_ms = self.engine.now_ms();
+        let known = match self.verified(token) {
+            Some(known) => known,
+            None => self.tokens.verify(host, token, self.settings(), now_ms).await?,
+        };
+        let proof = dpop::admit(host, &known.verified, token, &shown, now_ms).await?;
+        Ok((known, proof))
+    }
+
+    /// Whether the caller that a token stands for may do what is asked.
+    fn permit(&self, known: &Known<Decisions>, request: &Request, proof: Option<&Proof>) -> JsValue {
+        let operation = match request.operation(&self.published) {
+            Ok(operation) => operation,
+            Err(error) => return text(&error_answer(&error, "unknown_operation", &error.detail)),
+        };
+        let before = || {
+            let decisions = known.beside.borrow();
+            decisions.iter().find(|(name, _)| *name == operation.name).map(|(_, decision)| decision.clone())
+        };
+        if let (None, Some(decision)) = (proof, before()) {
+            return decision;
+        }
+        let verified = &known.verified;
+        let Some(permissions) = self.published.service_accounts.get(verified.service_account()) else {
+            return text(&refused(&Refusal::new(Reason::ServiceAccountMissing, verified.service_account())));
+        };
+        if let Err(refusal) = operation.permit(*permissions) {
+            return text(&refused(&refusal));
+        }
+        let decision = json!({
+            "allow": true,
+            "principal": {
+                "account": self.published.account,
+                "serviceAccount": verified.service_account(),
+                "permissions": permissions.iter().map(Permission::name).collect::<Vec<_>>(),
+            },
+            "operation": operation.name,
+            "claims": verified.claims(),
+            "rule": verified.rule(),
+            "proof": proof.map(|proof| json!({ "id": proof.id(), "expires": proof.expires_ms() })),
+        });
+        let decision = self.engine.host.frozen(&decision.to_string());
+        if proof.is_none() {
+            known.beside.borrow_mut().push((operation.name, decision.clone()));
+        }
+        decision
     }
 }
 
-/// Decides. Whatever fails on the way is a refusal.
-pub(crate) async fn answer(engine: &Engine, published: &Published, request: &Request, now_ms: i64) -> Value {
-    let (token, shown) = match request.token() {
-        Ok(shown) => shown,
-        Err(refusal) => return refused(&refusal),
-    };
-    let verified = match verify(engine, &published.rules, token, now_ms).await {
-        Ok(verified) => verified,
-        Err(refusal) => return refused(&refusal),
-    };
-    let proof = match dpop::admit(engine, &verified, token, &shown, now_ms).await {
-        Ok(proof) => proof,
-        Err(refusal) => return refused(&refusal),
-    };
-    let operation = match request.operation(published) {
-        Ok(operation) => operation,
-        Err(error) => return error_answer(&error, "unknown_operation", &error.detail),
-    };
-    let Some(permissions) = published.service_accounts.get(verified.service_account()) else {
-        return refused(&Refusal::new(Reason::ServiceAccountMissing, verified.service_account()));
-    };
-    if let Err(refusal) = operation.permit(*permissions) {
-        return refused(&refusal);
-    }
-    json!({
-        "allow": true,
-        "principal": {
-            "account": published.account,
-            "serviceAccount": verified.service_account(),
-            "permissions": permissions.iter().map(Permission::name).collect::<Vec<_>>(),
-        },
-        "operation": operation.name,
-        "claims": verified.claims(),
-        "rule": verified.rule(),
-        "proof": proof.map(|proof| json!({ "id": proof.id(), "expires": proof.expires_ms() })),
-    })
+fn text(value: &Value) -> JsValue {
+    JsValue::from_str(&value.to_string())
 }
 
 /// Path and query of a URL or of a request target.

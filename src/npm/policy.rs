@@ -1,17 +1,18 @@
 //! A policy: an account's trust rules and what its service accounts may do.
 
-use crate::authorize::{Request, answer};
-use crate::engine::Engine;
+use crate::authorize::{Account, Request};
+use crate::engine::{AtOnce, Engine, JsHost, Keys, Waiting};
 use crate::failed;
-use js_sys::Function;
 use scim_edge_account::document::{Document, ServiceAccount, SettingValue};
 use scim_edge_account::published::Published;
 use scim_edge_account::{jwt_rule, setting};
 use scim_edge_json::Limits;
+use scim_edge_policy::explanation::Explanation;
 use scim_edge_policy::key_set::KeySet;
 use scim_edge_policy::permission::{Permission, Permissions, built_in_role};
-use scim_edge_policy::verify::{at_once, explain};
-use serde_json::{Map, Value, json};
+use scim_edge_policy::url::check;
+use scim_edge_policy::verify::{Host, KeysUnavailable, at_once};
+use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use wasm_bindgen::JsValue;
@@ -21,75 +22,105 @@ const SETTINGS: Limits = Limits { bytes: 1 << 20, depth: 16 };
 
 /// An account's policy. Its settings were checked as the settings API checks them.
 #[wasm_bindgen]
-pub struct Policy(Rc<Published>);
+pub struct Policy(Rc<Account>);
+
+/// What is asked, as JavaScript passes it: a method, a URL, and the values of the headers `Authorization` and
+/// `DPoP`; or without a URL the name of an operation and a token.
+fn request(what: String, url: Option<String>, shown: Option<String>, dpop: Option<String>) -> Request {
+    match url {
+        Some(url) => Request::Http { method: what, url, authorization: shown, dpop },
+        None => Request::Operation { name: what, token: shown.unwrap_or_default() },
+    }
+}
 
 #[wasm_bindgen]
 impl Policy {
     /// Reads `{"account"?, "settings"?: {identifier: value}, "rules"?: {name: rule}, "serviceAccounts":
-    /// {identifier: role or [permission]}}`. In development, URLs may name loopback addresses. Throws
-    /// an error text.
+    /// {identifier: role or [permission]}}`. In development, URLs may name loopback addresses. The keys of
+    /// rules without their own are `given` as the text of a JWK Set, or fetched from one `url`, or loaded
+    /// by the host where it `loads` them, or fetched from where each rule says. Throws an error text.
     #[wasm_bindgen(constructor)]
-    pub fn new(settings: &str, development: bool) -> Result<Policy, JsValue> {
-        match read(settings, development) {
-            Ok(published) => Ok(Self(Rc::new(published))),
-            Err(sentence) => Err(JsValue::from_str(&failed("invalid_settings", sentence).to_string())),
-        }
-    }
-
-    /// Decides about a request (see [`Request`]), with WebCrypto. `keys` may return promises.
-    pub async fn authorize(&self, request: String, now_ms: f64, keys: Function) -> String {
-        let published = self.0.clone();
-        let engine = Engine { keys, waits: true };
-        match Request::parse(&request) {
-            Ok(request) => answer(&engine, &published, &request, whole(now_ms)).await.to_string(),
-            Err(sentence) => failed("invalid_request", sentence).to_string(),
-        }
-    }
-
-    /// The same without waiting, with jwt-simple: `keys` returns texts.
-    #[wasm_bindgen(js_name = authorizeSync)]
-    pub fn authorize_sync(&self, request: &str, now_ms: f64, keys: Function) -> String {
-        let engine = Engine { keys, waits: false };
-        let answer = match Request::parse(request) {
-            Ok(request) => at_once(answer(&engine, &self.0, &request, whole(now_ms))),
-            Err(sentence) => Some(failed("invalid_request", sentence)),
+    pub fn new(
+        settings: &str,
+        development: bool,
+        host: JsHost,
+        given: Option<String>,
+        url: Option<String>,
+        loads: bool,
+    ) -> Result<Policy, JsValue> {
+        let wrong = |sentence: String| JsValue::from_str(&failed("invalid_settings", sentence).to_string());
+        let published = read(settings, development).map_err(wrong)?;
+        let keys = match (given, url, loads) {
+            (Some(text), _, _) => Keys::Given(
+                KeySet::parse(text.as_bytes())
+                    .map(Rc::new)
+                    .map_err(|error| KeysUnavailable(error.to_string())),
+            ),
+            (None, Some(url), _) => {
+                check(&url, development).map_err(|why| wrong(format!("keys: {why}")))?;
+                Keys::Fetched(Some(url))
+            }
+            (None, None, true) => Keys::Loaded,
+            (None, None, false) => Keys::Fetched(None),
         };
-        answer.unwrap_or_else(|| failed("not_ready", "the keys are not at hand")).to_string()
+        Ok(Self(Rc::new(Account::new(published, Engine::new(host, keys, development)))))
+    }
+
+    /// Decides about a request whose token was verified before; `undefined` about any other.
+    pub fn known(
+        &self,
+        what: String,
+        url: Option<String>,
+        shown: Option<String>,
+        dpop: Option<String>,
+    ) -> JsValue {
+        self.0.known(&request(what, url, shown, dpop))
+    }
+
+    /// Decides about a request, with WebCrypto. A frozen decision, or the text of one that refuses.
+    pub async fn authorize(
+        &self,
+        what: String,
+        url: Option<String>,
+        shown: Option<String>,
+        dpop: Option<String>,
+    ) -> JsValue {
+        let account = self.0.clone();
+        let request = request(what, url, shown, dpop);
+        account.decide(&Waiting(&account.engine), &request).await
+    }
+
+    /// The same without waiting, with jwt-simple.
+    #[wasm_bindgen(js_name = authorizeSync)]
+    pub fn authorize_sync(
+        &self,
+        what: String,
+        url: Option<String>,
+        shown: Option<String>,
+        dpop: Option<String>,
+    ) -> JsValue {
+        let request = request(what, url, shown, dpop);
+        let decision = at_once(self.0.decide(&AtOnce(&self.0.engine), &request));
+        decision.unwrap_or_else(|| failed("not_ready", "the keys are not at hand").to_string().into())
+    }
+
+    /// Fetches the keys of every rule; throws an error text where some cannot be had.
+    pub async fn load(&self) -> Result<(), JsValue> {
+        let account = self.0.clone();
+        for rule in &account.published.rules {
+            let loaded = Waiting(&account.engine).keys(rule, None).await;
+            loaded.map_err(|KeysUnavailable(why)| failed("keys_unavailable", why).to_string())?;
+        }
+        Ok(())
     }
 
     /// Every check of a token: `{"steps":[{"rule","check","ok","found"|"reason","detail"}],"allow",…}`.
-    pub async fn explain(&self, token: String, now_ms: f64, keys: Function) -> String {
-        let published = self.0.clone();
-        let engine = Engine { keys, waits: true };
-        let (steps, outcome) = explain(&engine, &published.rules, &token, whole(now_ms)).await;
-        let steps: Vec<Value> = steps
-            .into_iter()
-            .map(|step| match step.outcome {
-                Ok(found) => json!({ "rule": step.rule, "check": step.check, "ok": true, "found": found }),
-                Err(refusal) => json!({ "rule": step.rule, "check": step.check, "ok": false,
-                    "reason": refusal.reason.code(), "detail": refusal.detail }),
-            })
-            .collect();
-        match outcome {
-            Ok(verified) => json!({ "allow": true, "rule": verified.rule(),
-                "serviceAccount": verified.service_account(), "steps": steps }),
-            Err(refusal) => json!({ "allow": false, "reason": refusal.reason.code(),
-                "detail": refusal.detail, "steps": steps }),
-        }
-        .to_string()
+    pub async fn explain(&self, token: String) -> String {
+        let account = self.0.clone();
+        let engine = Waiting(&account.engine);
+        let now_ms = account.engine.now_ms();
+        Explanation::of(&engine, &account.published.rules, &token, now_ms).await.to_json().to_string()
     }
-}
-
-/// Whether a text is a JWK Set with a key in it that can check a signature.
-#[wasm_bindgen(js_name = isKeySet)]
-pub fn is_key_set(text: &str) -> bool {
-    KeySet::parse(text.as_bytes()).is_ok()
-}
-
-/// A JavaScript time is a whole number far below 2^53.
-#[allow(clippy::cast_possible_truncation)]
-fn whole(now_ms: f64) -> i64 {
-    now_ms as i64
 }
 
 fn read(text: &str, development: bool) -> Result<Published, String> {

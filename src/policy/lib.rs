@@ -2,20 +2,27 @@
 //!
 //! Read in this order: [`route`] and [`operation`] say what a request asks for, [`credentials`] what
 //! it shows; [`token`], [`key`], [`key_set`], [`rule`] and [`verify`] decide whether to believe it;
-//! [`permission`] whether that is enough; [`refusal`] what is said when not.
+//! [`permission`] whether that is enough; [`refusal`] what is said when not, [`explanation`] why. [`operator`] has the
+//! calls beside SCIM. [`issuer`], [`key_cache`] and
+//! [`token_cache`] are what hosts that fetch keys have in common.
 
 pub mod algorithm;
 mod claims;
 pub mod credentials;
 pub mod dpop;
 pub mod encoding;
+pub mod explanation;
+pub mod issuer;
 pub mod key;
+pub mod key_cache;
 pub mod key_set;
 pub mod operation;
+pub mod operator;
 pub mod permission;
 pub mod refusal;
 pub mod route;
 pub mod rule;
 pub mod token;
+pub mod token_cache;
 pub mod url;
 pub mod verify;

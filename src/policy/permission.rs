@@ -50,6 +50,14 @@ permissions! {
     RoleView = "core_role_view",
     /// Change roles and role assignments.
     RoleEdit = "core_role_edit",
+    /// Have a token explained.
+    TokenExplain = "scim_token_explain",
+    /// See how the copy of the origin is.
+    ReplicaView = "scim_replica_view",
+    /// Have the copy of the origin refreshed, compared or made anew.
+    ReplicaManage = "scim_replica_manage",
+    /// Read the audit and the activity.
+    AuditView = "scim_audit_view",
 }
 
 impl Permission {
@@ -133,6 +141,8 @@ pub fn built_in_role(identifier: &str) -> Option<Permissions> {
             P::AccountView,
             P::ServiceAccountView,
             P::RoleView,
+            P::ReplicaView,
+            P::AuditView,
         ])),
         "_scim_provisioner" => Some(Permissions::from_iter([
             P::UserView,

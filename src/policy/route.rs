@@ -3,6 +3,7 @@
 //! Every route is also served under the prefix `/gateway`. Doubled and trailing slashes are
 //! tolerated; names keep their case but for SCIM's own (see [`Endpoint`]).
 
+use crate::operator::OperatorCall;
 use scim_edge_scim::endpoint::{Endpoint, segments};
 use scim_edge_scim::error::Error;
 
@@ -13,6 +14,8 @@ pub enum Route {
     Health,
     /// `/ng/api/scim/account/{account}/…`
     Scim(ScimRoute),
+    /// `/ng/api/scim/account/{account}/.explain` and the like.
+    Operator(OperatorRoute),
     /// The settings, service account, role and API key calls.
     Admin(AdminRoute),
 }
@@ -26,6 +29,17 @@ pub struct ScimRoute {
     pub base: String,
     /// What lies below the base; `None` for nothing that SCIM knows.
     pub endpoint: Option<Endpoint>,
+}
+
+/// An operator's call about an account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OperatorRoute {
+    /// The account's identifier.
+    pub account: String,
+    /// The path of the account's base, as [`ScimRoute::base`].
+    pub base: String,
+    /// What is asked.
+    pub call: OperatorCall,
 }
 
 /// An admin call; its account is in the query (`accountIdentifier`).
@@ -79,10 +93,16 @@ impl Route {
         let admin = match names.as_slice() {
             ["healthz"] if prefix.is_empty() => return Ok(Some(Self::Health)),
             ["ng", "api", "scim", "account", account, below @ ..] if is_account_identifier(account) => {
+                let (account, base) = (owned(account), format!("{prefix}/ng/api/scim/account/{account}"));
+                if let [call] = below
+                    && let Some(call) = OperatorCall::from_segment(call)
+                {
+                    return Ok(Some(Self::Operator(OperatorRoute { account, base, call })));
+                }
                 let below: Vec<String> = below.iter().map(|name| owned(name)).collect();
                 return Ok(Some(Self::Scim(ScimRoute {
-                    account: owned(account),
-                    base: format!("{prefix}/ng/api/scim/account/{account}"),
+                    account,
+                    base,
                     endpoint: Endpoint::from_segments(&below),
                 })));
             }
@@ -107,6 +127,7 @@ impl Route {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::operator::OperatorCall;
     use scim_edge_scim::endpoint::Kind;
 
     #[track_caller]
@@ -125,6 +146,18 @@ mod tests {
         assert_eq!(route.endpoint, Some(Endpoint::Resource(Kind::User, "7".into())));
         assert_eq!(scim("//ng/api/scim/account/a//users/").endpoint, Some(Endpoint::Collection(Kind::User)));
         assert_eq!(scim("/ng/api/scim/account/a/nonsense").endpoint, None);
+    }
+
+    #[test]
+    fn operators_calls_begin_with_a_dot() {
+        let Some(Route::Operator(route)) = Route::parse("/gateway/ng/api/scim/account/a/.explain").unwrap()
+        else {
+            panic!("no call");
+        };
+        assert_eq!((route.account.as_str(), route.call), ("a", OperatorCall::Explain));
+        assert_eq!(route.base, "/gateway/ng/api/scim/account/a");
+        assert_eq!(scim("/ng/api/scim/account/a/.search").endpoint, Some(Endpoint::Search(None)));
+        assert_eq!(scim("/ng/api/scim/account/a/.explain/x").endpoint, None);
     }
 
     #[test]

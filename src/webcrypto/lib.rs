@@ -12,12 +12,17 @@ use wasm_bindgen_futures::JsFuture;
 
 #[wasm_bindgen]
 extern "C" {
+    /// A `SubtleCrypto`.
+    #[derive(Clone, Debug)]
+    pub type Subtle;
+
     /// An imported public key.
     #[derive(Clone, Debug)]
     type CryptoKey;
 
-    #[wasm_bindgen(catch, js_namespace = ["crypto", "subtle"], js_name = importKey)]
+    #[wasm_bindgen(method, structural, catch, js_name = importKey)]
     fn import_key(
+        this: &Subtle,
         format: &str,
         key: &JsValue,
         algorithm: &Object,
@@ -25,13 +30,17 @@ extern "C" {
         uses: &js_sys::Array,
     ) -> Result<Promise, JsValue>;
 
-    #[wasm_bindgen(catch, js_namespace = ["crypto", "subtle"], js_name = verify)]
-    fn subtle_verify(
+    #[wasm_bindgen(method, structural, catch)]
+    fn verify(
+        this: &Subtle,
         algorithm: &Object,
         key: &CryptoKey,
         signature: &Uint8Array,
         signed: &Uint8Array,
     ) -> Result<Promise, JsValue>;
+
+    #[wasm_bindgen(thread_local_v2, js_namespace = ["globalThis", "crypto"], js_name = subtle)]
+    static SUBTLE: Option<Subtle>;
 }
 
 /// WebCrypto's names for a JOSE algorithm.
@@ -83,50 +92,79 @@ impl Parameters {
 /// How many imported keys are kept.
 const KEPT: usize = 256;
 
-thread_local! {
-    static IMPORTED: RefCell<HashMap<([u8; 32], &'static str), CryptoKey>> = RefCell::new(HashMap::new());
+/// A key as WebCrypto has it, and the parameters of the one algorithm it is for.
+#[derive(Clone, Debug)]
+struct Imported {
+    key: CryptoKey,
+    parameters: Object,
 }
 
-/// Whether `signature` (in JOSE form: R‖S for ECDSA) is the key's over `signed`; `None` where the host
-/// cannot tell. `jwk` is the JSON text of a JWK without private members, `use`, `key_ops` and `alg` (which
-/// the policy has checked), `id` what identifies it: a key is imported once for each algorithm.
-pub async fn check(
-    id: &[u8; 32],
-    jwk: &str,
-    algorithm: &'static str,
-    signed: &[u8],
-    signature: &[u8],
-) -> Option<bool> {
-    let name = (*id, algorithm);
-    let known = IMPORTED.with_borrow(|keys| keys.get(&name).cloned());
-    let key = match known {
-        Some(key) => key,
-        None => {
-            let key = import(jwk, algorithm).await?;
-            IMPORTED.with_borrow_mut(|keys| {
-                if keys.len() >= KEPT {
-                    keys.clear();
-                }
-                keys.insert(name, key.clone());
-            });
-            key
+/// A host's WebCrypto, and the keys that were imported into it.
+#[derive(Debug)]
+pub struct WebCrypto {
+    subtle: Option<Subtle>,
+    imported: RefCell<HashMap<([u8; 32], &'static str), Imported>>,
+}
+
+impl Default for WebCrypto {
+    /// The host's own; it has none where a browser's page came over plain HTTP.
+    fn default() -> Self {
+        Self::new(SUBTLE.with(Clone::clone))
+    }
+}
+
+impl WebCrypto {
+    /// One that the caller has.
+    pub fn new(subtle: Option<Subtle>) -> Self {
+        Self { subtle, imported: RefCell::default() }
+    }
+
+    /// Whether `signature` (in JOSE form: R‖S for ECDSA) is the key's over `signed`; `None` where the host
+    /// cannot tell. `jwk` is the JSON text of a JWK without private members, `use`, `key_ops` and `alg` (which
+    /// the policy has checked), `id` what identifies it: a key is imported once for each algorithm.
+    pub async fn check(
+        &self,
+        id: &[u8; 32],
+        jwk: &str,
+        algorithm: &'static str,
+        signed: &[u8],
+        signature: &[u8],
+    ) -> Option<bool> {
+        let subtle = self.subtle.as_ref()?;
+        let Imported { key, parameters } = self.imported(subtle, id, jwk, algorithm).await?;
+        let (signature, signed) = (Uint8Array::from(signature), Uint8Array::from(signed));
+        let answer = subtle.verify(&parameters, &key, &signature, &signed).ok()?;
+        JsFuture::from(answer).await.ok()?.as_bool()
+    }
+
+    async fn imported(
+        &self,
+        subtle: &Subtle,
+        id: &[u8; 32],
+        jwk: &str,
+        algorithm: &'static str,
+    ) -> Option<Imported> {
+        let name = (*id, algorithm);
+        let known = self.imported.borrow().get(&name).cloned();
+        if known.is_some() {
+            return known;
         }
-    };
-    verify(&key, algorithm, signed, signature).await
+        let imported = import(subtle, jwk, algorithm).await?;
+        let mut all = self.imported.borrow_mut();
+        if all.len() >= KEPT {
+            all.clear();
+        }
+        all.insert(name, imported.clone());
+        Some(imported)
+    }
 }
 
 /// Imports a public key for one algorithm; `None` where the host refuses it.
-async fn import(jwk: &str, algorithm: &str) -> Option<CryptoKey> {
+async fn import(subtle: &Subtle, jwk: &str, algorithm: &str) -> Option<Imported> {
     let parameters = parameters(algorithm)?.to_object();
     let jwk = js_sys::JSON::parse(jwk).ok()?;
     let uses = js_sys::Array::of1(&"verify".into());
-    let key = JsFuture::from(import_key("jwk", &jwk, &parameters, false, &uses).ok()?).await.ok()?;
-    Some(key.unchecked_into())
-}
-
-async fn verify(key: &CryptoKey, algorithm: &str, signed: &[u8], signature: &[u8]) -> Option<bool> {
-    let parameters = parameters(algorithm)?.to_object();
-    let (signature, signed) = (Uint8Array::from(signature), Uint8Array::from(signed));
-    let answer = subtle_verify(&parameters, key, &signature, &signed).ok()?;
-    JsFuture::from(answer).await.ok()?.as_bool()
+    let importing = subtle.import_key("jwk", &jwk, &parameters, false, &uses).ok()?;
+    let key = JsFuture::from(importing).await.ok()?.unchecked_into();
+    Some(Imported { key, parameters })
 }

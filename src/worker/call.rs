@@ -4,9 +4,12 @@
 //! client can set, what the Worker has decided. Worker and object may run different deployments for a
 //! while: the header has a version, and members may be added to it but not taken away.
 
+use crate::environment::Environment;
 use scim_edge_account::published::DirectorySettings;
 use scim_edge_policy::permission::Permissions;
 use serde::{Deserialize, Serialize};
+use wasm_bindgen::JsCast;
+use worker::{Error, Request, Response, Result};
 
 /// The header.
 pub(crate) const HEADER: &str = "x-scim-edge-call";
@@ -39,4 +42,14 @@ impl Call {
     pub(crate) fn parse(text: &str) -> Option<Self> {
         serde_json::from_str::<Self>(text).ok().filter(|call| call.protocol == PROTOCOL)
     }
+}
+
+/// Hands a request to the account's directory, body and all, with what was decided.
+pub(crate) async fn pass_on(request: &Request, environment: &Environment, call: &Call) -> Result<Response> {
+    let text = serde_json::to_string(call).map_err(|error| Error::RustError(error.to_string()))?;
+    let original = request.inner();
+    let copy = web_sys::Request::new_with_str_and_init(&original.url(), original.unchecked_ref())?;
+    copy.headers().set(HEADER, &text)?;
+    let stub = environment.directories()?.id_from_name(&call.account)?.get_stub()?;
+    stub.fetch_with_request(copy.into()).await
 }

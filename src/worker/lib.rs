@@ -1,19 +1,21 @@
 //! The Cloudflare Worker: verifies, reads, forwards.
 //!
 //! A request enters in [`fetch`]. SCIM calls pass the [`gate`] to their account's [`directory`] object;
-//! admin calls go through [`admin`] to its [`account`] object.
+//! admin calls go through [`admin`] to its [`account`] object; what operators ask is answered by [`operators`].
 
 mod account;
 mod admin;
 mod ask;
 mod bulk;
 mod call;
+mod caller;
 mod directory;
 mod environment;
 mod gate;
 mod http;
 mod keys;
 mod lock;
+mod operators;
 mod origin;
 mod patched;
 mod published;
@@ -21,7 +23,6 @@ mod reads;
 mod replica;
 mod sql;
 mod synchronise;
-mod tokens;
 mod writes;
 
 use environment::Environment;
@@ -38,6 +39,7 @@ async fn fetch(request: Request, env: Env, context: Context) -> Result<Response>
     let answered = match Route::parse(&request.path()) {
         Ok(Some(Route::Health)) => answer(200, &[("content-type", "text/plain")], Some("ok\n".to_owned())),
         Ok(Some(Route::Scim(route))) => gate::handle(&request, &environment, &context, &route).await,
+        Ok(Some(Route::Operator(route))) => operators::handle(&request, &environment, &context, &route).await,
         Ok(Some(Route::Admin(_))) => admin::handle(&request, &environment).await,
         Ok(None) => scim_error(&ScimError::not_found("This path"), &[]),
         Err(error) => scim_error(&error, &[]),

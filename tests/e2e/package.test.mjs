@@ -2,10 +2,11 @@
 // that can be had here.
 
 import assert from "node:assert/strict";
-import { execFile } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
 import { copyFileSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { extname, join } from "node:path";
 import { after, before, test } from "node:test";
 import { promisify } from "node:util";
 import { build } from "esbuild";
@@ -13,7 +14,7 @@ import { Miniflare } from "miniflare";
 import { serveIdp } from "../../js/demo/idp.mjs";
 import { buildPackage } from "../../js/npm-build.mjs";
 import { step } from "../../js/log.mjs";
-import { runtime } from "../../js/runtimes.mjs";
+import { chromium, chromiumFlags, runtime } from "../../js/runtimes.mjs";
 import { root } from "../../js/tools.mjs";
 
 const hosts = join(root, "tests", "hosts");
@@ -49,15 +50,15 @@ function isRight(host, printed) {
 test("what is published, and nothing else", async () => {
   const files = (await run("tar", ["-tzf", tarball])).trim().split("\n").map((name) => name.replace("package/", ""));
   assert.deepEqual(files.sort(), [
-    "README.md", "core.mjs", "index.d.ts", "index.mjs", "keys.mjs", "node.mjs", "package.json",
+    "README.md", "core.mjs", "index.d.ts", "index.mjs", "network.mjs", "node.mjs", "package.json",
     "wasm/scim_edge.js", "wasm/scim_edge_bg.wasm", "workerd.mjs",
   ]);
 });
 
-test("in Node", async () => isRight("node", await run(process.execPath, ["run.mjs"])));
+test("in the Node that runs this", async () => isRight(`node ${process.version}`, await run(process.execPath, ["run.mjs"])));
 
-for (const [host, args] of [["deno", ["run", "--allow-read", "--allow-env"]], ["bun", ["run"]]]) {
-  test(`in ${host}`, async (t) => {
+for (const [host, args] of [["node", []], ["deno", ["run", "--allow-read", "--allow-env"]], ["bun", ["run"]]]) {
+  test(`in the newest ${host}`, async (t) => {
     const program = await runtime(host);
     if (!program) return t.skip(`there is no ${host} for this platform`);
     return isRight(host, await run(program, [...args, "run.mjs"]));
@@ -85,6 +86,43 @@ test("in workerd", async (t) => {
   t.after(() => worker.dispose());
   const answer = await worker.dispatchFetch("http://localhost/", { method: "POST", body: JSON.stringify(tables) });
   isRight("workerd", await answer.text());
+});
+
+test("in Chromium", async (t) => {
+  const program = chromium();
+  if (!program) return t.skip("there is no Chromium on this machine (apt-get install chromium)");
+  const types = { ".html": "text/html", ".mjs": "text/javascript", ".js": "text/javascript", ".wasm": "application/wasm" };
+  const page = `<!doctype html><script type="importmap">{"imports":{"scim-edge":"/node_modules/scim-edge/index.mjs"}}</script>
+    <script type="module">
+      import * as scimEdge from "scim-edge";
+      import { check } from "/check.mjs";
+      const answer = async () => JSON.stringify(await check(scimEdge, await (await fetch("/tables.json")).json()));
+      const send = (body) => fetch("/result", { method: "POST", body });
+      answer().then(send, (error) => send(JSON.stringify({ wrong: [String(error)] })));
+    </script>`;
+  let told;
+  const result = new Promise((resolve) => (told = resolve));
+  const server = createServer(async (request, response) => {
+    if (request.method === "POST") {
+      told(Buffer.concat(await request.toArray()).toString());
+      return response.end();
+    }
+    if (request.url === "/") return response.writeHead(200, { "content-type": "text/html" }).end(page);
+    try {
+      const body = readFileSync(join(folder, request.url));
+      return response.writeHead(200, { "content-type": types[extname(request.url)] ?? "application/json" }).end(body);
+    } catch {
+      return response.writeHead(404).end();
+    }
+  });
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const browser = spawn(program, [...chromiumFlags, `--user-data-dir=${join(folder, "chromium")}`, `http://127.0.0.1:${server.address().port}/`], { stdio: "ignore" });
+  t.after(() => {
+    browser.kill("SIGKILL");
+    server.close();
+    server.closeAllConnections();
+  });
+  isRight("chromium", await result);
 });
 
 test("the declarations hold, and the package is put together as it should be", async () => {

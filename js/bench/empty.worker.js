@@ -1,0 +1,3 @@
+// Nothing: what starting costs.
+
+export default { fetch: () => new Response("ok\n") };

@@ -1,0 +1,111 @@
+//! Operators' calls: what is asked of the gateway about an account, below its SCIM base and beside SCIM. They
+//! are opened by the gateway's own keys, never by an issuer's token.
+
+use crate::permission::{Permission, Permissions};
+use crate::refusal::{Reason, Refusal};
+
+/// A call, named by the last segment of its path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OperatorCall {
+    /// Every check of a token.
+    Explain,
+    /// What a key set's URL has to offer.
+    KeySet,
+    /// How the copy of the origin is.
+    Replica,
+    /// Makes the copy anew.
+    Resync,
+    /// Compares the copy with the origin.
+    Check,
+    /// Resources that have changed at the origin.
+    Changes,
+    /// Who did what.
+    Audit,
+    /// How much was asked in the last day, and how it was answered.
+    Activity,
+}
+
+impl OperatorCall {
+    /// Every call.
+    pub const ALL: [Self; 8] = [
+        Self::Explain,
+        Self::KeySet,
+        Self::Replica,
+        Self::Resync,
+        Self::Check,
+        Self::Changes,
+        Self::Audit,
+        Self::Activity,
+    ];
+
+    /// The call of a path segment.
+    pub fn from_segment(segment: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|call| call.segment() == segment)
+    }
+
+    /// Its path segment.
+    pub fn segment(self) -> &'static str {
+        match self {
+            Self::Explain => ".explain",
+            Self::KeySet => ".jwks",
+            Self::Replica => ".replica",
+            Self::Resync => ".resync",
+            Self::Check => ".check",
+            Self::Changes => ".changes",
+            Self::Audit => ".audit",
+            Self::Activity => ".activity",
+        }
+    }
+
+    /// A name for logs.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Explain => "token.explain",
+            Self::KeySet => "jwks.show",
+            Self::Replica => "replica.status",
+            Self::Resync => "replica.resync",
+            Self::Check => "replica.check",
+            Self::Changes => "replica.changes",
+            Self::Audit => "audit.list",
+            Self::Activity => "activity",
+        }
+    }
+
+    /// Its one method.
+    pub fn method(self) -> &'static str {
+        match self {
+            Self::Replica | Self::Audit | Self::Activity => "GET",
+            Self::Explain | Self::KeySet | Self::Resync | Self::Check | Self::Changes => "POST",
+        }
+    }
+
+    /// Whether a caller's permissions suffice.
+    pub fn permit(self, held: Permissions) -> Result<(), Refusal> {
+        let needed = match self {
+            Self::Explain => Permission::TokenExplain,
+            Self::KeySet => Permission::SettingView,
+            Self::Replica => Permission::ReplicaView,
+            Self::Resync | Self::Check | Self::Changes => Permission::ReplicaManage,
+            Self::Audit | Self::Activity => Permission::AuditView,
+        };
+        if held.has(needed) {
+            return Ok(());
+        }
+        Err(Refusal::new(Reason::PermissionMissing, needed.name()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_has_a_path_and_a_permission_of_its_own_kind() {
+        for call in OperatorCall::ALL {
+            assert_eq!(OperatorCall::from_segment(call.segment()), Some(call));
+            assert!(call.permit(Permissions::all()).is_ok());
+            assert_eq!(call.permit(Permissions::NONE).unwrap_err().reason, Reason::PermissionMissing);
+        }
+        assert_eq!(OperatorCall::from_segment(".search"), None);
+    }
+}

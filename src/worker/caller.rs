@@ -1,0 +1,74 @@
+//! Callers: whom the gateway's own keys stand for, and what is said to whoever is not let in.
+
+use crate::environment::Environment;
+use crate::http::scim_error;
+use crate::published;
+use scim_edge_account::published::{Holder, Published};
+use scim_edge_policy::credentials::ApiKey;
+use scim_edge_policy::dpop::Proof;
+use scim_edge_policy::permission::Permissions;
+use scim_edge_policy::refusal::{Reason, Refusal};
+use serde_json::json;
+use std::rc::Rc;
+use worker::{Response, Result, console_log};
+
+/// The realm of challenges.
+pub(crate) const REALM: &str = "scim-edge";
+
+/// Whom a caller was found to be.
+pub(crate) struct Caller {
+    pub published: Rc<Published>,
+    pub holder: Holder,
+    pub proof: Option<Proof>,
+}
+
+/// The caller that an API key stands for: the root key's may do all, in every account.
+pub(crate) async fn by_key(
+    environment: &Environment,
+    account: &str,
+    key: &str,
+    now_ms: i64,
+) -> Result<std::result::Result<Caller, Refusal>> {
+    let is_root = environment.is_root_key(key);
+    let parsed = ApiKey::parse(key);
+    if !is_root && parsed.is_none() {
+        return Ok(Err(Refusal::new(Reason::ApiKeyNotValid, "not an API key")));
+    }
+    let Some(published) = published::get(environment, account, now_ms).await? else {
+        return Ok(Err(unknown_account()));
+    };
+    let holder = match parsed {
+        _ if is_root => Some(Holder { name: "root".to_owned(), permissions: Permissions::all() }),
+        Some(key) => published.authenticate(&key, now_ms),
+        None => None,
+    };
+    let holder = holder.ok_or_else(|| Refusal::new(Reason::ApiKeyNotValid, "unknown, revoked or expired"));
+    Ok(holder.map(|holder| Caller { published, holder, proof: None }))
+}
+
+pub(crate) fn unknown_account() -> Refusal {
+    Refusal::new(Reason::UnknownAccount, "no such account")
+}
+
+/// A refusal as an answer; the log learns the reason, the caller does not.
+pub(crate) fn refuse(refusal: &Refusal, account: &str, operation: &str) -> Result<Response> {
+    let line = json!({
+        "level": "info",
+        "event": "refused",
+        "account": account,
+        "operation": operation,
+        "reason": refusal.reason.code(),
+        "status": refusal.status(),
+    });
+    console_log!("{line}");
+    let challenge = refusal.challenge(REALM, None);
+    let retry_after = refusal.retry_after().map(|seconds| seconds.to_string());
+    let mut headers = Vec::new();
+    if let Some(challenge) = &challenge {
+        headers.push(("www-authenticate", challenge.as_str()));
+    }
+    if let Some(seconds) = &retry_after {
+        headers.push(("retry-after", seconds.as_str()));
+    }
+    scim_error(&refusal.scim_error(), &headers)
+}

@@ -1,0 +1,108 @@
+//! The operators' API: what is asked of the gateway about an account, beside SCIM. The gateway's own keys open
+//! it, as `x-api-key` or as a bearer's; an issuer's token never does.
+
+use crate::caller::{Caller, by_key, refuse};
+use crate::environment::{Environment, now_ms};
+use crate::http::{BodyError, answer, read, scim_error};
+use crate::keys::Keys;
+use scim_edge_json::{Limits, parse_object};
+use scim_edge_policy::credentials::Credentials;
+use scim_edge_policy::explanation::Explanation;
+use scim_edge_policy::operator::OperatorCall;
+use scim_edge_policy::permission::Permission;
+use scim_edge_policy::refusal::{Reason, Refusal};
+use scim_edge_policy::route::OperatorRoute;
+use scim_edge_scim::error::{Error as ScimError, ScimType};
+use serde_json::{Map, Value};
+use std::rc::Rc;
+use worker::{Context, Request, Response, Result};
+
+/// The longest body of a call that the Worker answers itself: a token and room around it.
+const BODY: Limits = Limits { bytes: 32 << 10, depth: 4 };
+
+/// Answers an operator's call.
+pub(crate) async fn handle(
+    request: &Request,
+    environment: &Rc<Environment>,
+    context: &Context,
+    route: &OperatorRoute,
+) -> Result<Response> {
+    let call = route.call;
+    let caller = match authenticate(request, environment, &route.account).await? {
+        Ok(caller) => caller,
+        Err(refusal) => return refuse(&refusal, &route.account, call.name()),
+    };
+    if request.inner().method() != call.method() {
+        let error = ScimError::status(405, format!("this path has the method {}", call.method()));
+        return scim_error(&error, &[("allow", call.method())]);
+    }
+    if let Err(refusal) = call.permit(caller.holder.permissions) {
+        return refuse(&refusal, &route.account, call.name());
+    }
+    let answered = match call {
+        OperatorCall::Explain => explain(request, environment, context, &caller).await?,
+        _ => Err(ScimError::not_found("This path")),
+    };
+    match answered {
+        Ok(body) => json(200, &body),
+        Err(error) => scim_error(&error, &[]),
+    }
+}
+
+/// The holder of a key: `x-api-key`, or the one bearer.
+async fn authenticate(
+    request: &Request,
+    environment: &Environment,
+    account: &str,
+) -> Result<std::result::Result<Caller, Refusal>> {
+    let headers = request.headers();
+    let authorization = headers.get("authorization")?;
+    match (headers.get("x-api-key")?, authorization.as_deref()) {
+        (Some(key), None) => by_key(environment, account, &key, now_ms()).await,
+        (Some(_), Some(_)) => Ok(Err(Refusal::new(Reason::MalformedCredentials, "two credentials"))),
+        (None, authorization) => match Credentials::of(authorization, "") {
+            Ok(Credentials::ApiKey(key)) => by_key(environment, account, key.text, now_ms()).await,
+            Ok(_) => Ok(Err(Refusal::new(Reason::ApiKeyNotValid, "an issuer's token opens SCIM calls only"))),
+            Err(refusal) => Ok(Err(refusal)),
+        },
+    }
+}
+
+/// Every check of a token, and what its bearer may do. Neither the token nor its signature is in the answer.
+async fn explain(
+    request: &Request,
+    environment: &Rc<Environment>,
+    context: &Context,
+    caller: &Caller,
+) -> Result<std::result::Result<Value, ScimError>> {
+    let body = match body(request).await {
+        Ok(body) => body,
+        Err(error) => return Ok(Err(error)),
+    };
+    let Some(token) = body.get("token").and_then(Value::as_str) else {
+        return Ok(Err(ScimError::new(ScimType::InvalidValue, "token must be a string")));
+    };
+    let host = Keys { environment, context };
+    let explanation = Explanation::of(&host, &caller.published.rules, token.trim(), now_ms()).await;
+    let mut told = explanation.to_json();
+    if let (Ok(verified), Some(told)) = (&explanation.outcome, told.as_object_mut()) {
+        let held = caller.published.service_accounts.get(verified.service_account());
+        let names = held.map(|held| held.iter().map(Permission::name).collect::<Vec<_>>());
+        told.insert("permissions".into(), names.unwrap_or_default().into());
+    }
+    Ok(Ok(told))
+}
+
+/// A call's body: a JSON object within limits.
+async fn body(request: &Request) -> std::result::Result<Map<String, Value>, ScimError> {
+    let text = read(request.inner().body(), BODY.bytes).await.map_err(|error| match error {
+        BodyError::TooLong => ScimError::status(413, format!("the body is longer than {} bytes", BODY.bytes)),
+        BodyError::Broken => ScimError::status(400, "the body ended early"),
+    })?;
+    parse_object(&text, BODY).map_err(|error| ScimError::new(ScimType::InvalidSyntax, error.to_string()))
+}
+
+fn json(status: u16, body: &Value) -> Result<Response> {
+    let headers = [("content-type", "application/json"), ("cache-control", "no-store")];
+    answer(status, &headers, Some(body.to_string()))
+}
