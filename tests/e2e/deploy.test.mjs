@@ -114,7 +114,7 @@ test("secrets are read from what wrangler prints", async () => {
   assert.equal(good.code, 0, good.stdout);
   const bad = await run(wrangler, ["--secrets", "-"], listed("ROOT_API_KEY"));
   assert.equal(bad.code, 1);
-  assert.match(bad.stdout, /^error .*SECRETS_KEY is not set.*\nNot to be deployed: errors 1, /m);
+  assert.match(bad.stdout, /^error .*SECRETS_KEY is not set[^]*\nNot to be deployed: errors 1, /);
   const none = await run(wrangler, ["--secrets", "-"], "not signed in");
   assert.equal(none.code, 1);
   assert.match(none.stderr, /not what `npx wrangler secret list` prints/);
