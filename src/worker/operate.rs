@@ -20,7 +20,7 @@ const RESOURCES: usize = 1000;
 const AT_ONCE: usize = 8;
 
 /// What became of a resource that was said to have changed.
-enum Refreshed {
+enum Change {
     Refreshed,
     Removed,
     Failed(&'static str),
@@ -145,9 +145,9 @@ impl Directory {
         let mut done = stream::iter(each).buffer_unordered(AT_ONCE);
         while let Some((one, outcome)) = done.next().await {
             match outcome? {
-                Refreshed::Refreshed => refreshed = refreshed.saturating_add(1),
-                Refreshed::Removed => removed = removed.saturating_add(1),
-                Refreshed::Failed(detail) => {
+                Change::Refreshed => refreshed = refreshed.saturating_add(1),
+                Change::Removed => removed = removed.saturating_add(1),
+                Change::Failed(detail) => {
                     failed.push(json!({ "type": one.get("type"), "id": named(one), "detail": detail }));
                 }
             }
@@ -155,11 +155,11 @@ impl Directory {
         json_answer(200, &json!({ "refreshed": refreshed, "removed": removed, "failed": failed }))
     }
 
-    async fn change(&self, one: &Value, origin: &Origin) -> Result<Refreshed> {
+    async fn change(&self, one: &Value, origin: &Origin) -> Result<Change> {
         let kind = one.get("type").and_then(Value::as_str);
         let kind = Kind::ALL.into_iter().find(|known| kind == Some(known.name()));
         let (Some(kind), Some(id)) = (kind, named(one)) else {
-            return Ok(Refreshed::Failed("type must be User or Group, and id (or resource.id) a string"));
+            return Ok(Change::Failed("type must be User or Group, and id (or resource.id) a string"));
         };
         let store = self.store()?;
         let _turn = self.memory.locks.acquire((kind, id.to_owned())).await;
@@ -170,13 +170,13 @@ impl Directory {
             && self.absorb(kind, shown, origin, &since)?.is_some()
         {
             self.memory.races.note(kind, id);
-            return Ok(Refreshed::Refreshed);
+            return Ok(Change::Refreshed);
         }
         if !self.reread(kind, id, origin).await? {
-            return Ok(Refreshed::Failed("The origin could not be read"));
+            return Ok(Change::Failed("The origin could not be read"));
         }
         let is_there = store.has(kind, id).map_err(internal)?;
-        Ok(if is_there { Refreshed::Refreshed } else { Refreshed::Removed })
+        Ok(if is_there { Change::Refreshed } else { Change::Removed })
     }
 
     /// Whether a resource that was sent is certainly newer than the copy's. What is not in the copy may have
