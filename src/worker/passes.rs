@@ -124,7 +124,7 @@ impl Directory {
         counts.here = store.count(kind).map_err(internal)?;
         counts.origin = if by_cursor { read } else { total };
         if pass.purpose == Purpose::Changes {
-            match self.same_count(origin, kind).await? {
+            match self.same_count(origin, kind, state).await? {
                 Some(true) => {}
                 Some(false) => {
                     // Something was deleted, or missed.
@@ -144,10 +144,10 @@ impl Directory {
     }
 
     /// Whether origin and copy have the same number of resources. None where the origin cannot be read.
-    async fn same_count(&self, origin: &Origin, kind: Kind) -> Result<Option<bool>> {
+    async fn same_count(&self, origin: &Origin, kind: Kind, state: &State) -> Result<Option<bool>> {
         for _ in 0..COUNTS {
             let since = self.memory.races.moment();
-            let Ok(total) = self.total(origin, kind, None).await? else { return Ok(None) };
+            let Ok(total) = self.total(origin, kind, None, state).await? else { return Ok(None) };
             if self.store()?.count(kind).map_err(internal)? == total {
                 return Ok(Some(true));
             }
@@ -296,9 +296,9 @@ impl Directory {
         let mut proved = None;
         for kind in Kind::ALL {
             let (all, always, never) = (
-                self.total(origin, kind, None).await?,
-                self.total(origin, kind, Some(ALWAYS)).await?,
-                self.total(origin, kind, Some(NEVER)).await?,
+                self.total(origin, kind, None, state).await?,
+                self.total(origin, kind, Some(ALWAYS), state).await?,
+                self.total(origin, kind, Some(NEVER), state).await?,
             );
             match (all, always, never) {
                 (Ok(0), _, _) => {}

@@ -153,8 +153,8 @@ impl Directory {
             state.fill_began.get_or_insert(turn);
             self.learn(origin, state).await?;
             state.fill_total = match (
-                self.total(origin, Kind::User, None).await?,
-                self.total(origin, Kind::Group, None).await?,
+                self.total(origin, Kind::User, None, state).await?,
+                self.total(origin, Kind::Group, None, state).await?,
             ) {
                 (Ok(users), Ok(groups)) => Some(users.saturating_add(groups)),
                 _ => None,
@@ -267,8 +267,10 @@ impl Directory {
         origin: &Origin,
         kind: Kind,
         filter: Option<&str>,
+        state: &State,
     ) -> Result<std::result::Result<i64, Unread>> {
-        let message = self.list(origin, kind, "startIndex=1", 1, filter).await?;
+        let place = if pages_by_cursor(state) { "cursor=" } else { "startIndex=1" };
+        let message = self.list(origin, kind, place, 1, filter).await?;
         Ok(message
             .and_then(|message| message.get("totalResults").and_then(Value::as_i64).ok_or(Unread::Refused)))
     }
