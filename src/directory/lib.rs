@@ -5,6 +5,7 @@
 
 pub mod bulk;
 pub mod capabilities;
+pub mod circuit;
 mod cursor;
 mod extension;
 mod list;

@@ -10,6 +10,7 @@
 
 use crate::Directory;
 use crate::capabilities::Capabilities;
+use crate::circuit::Circuit;
 use crate::render::{OPEN_BASE, opaque, own_version, without_groups};
 use crate::sql::{Bind, Row, Sql, SqlError};
 use crate::store::{Content, Member, number};
@@ -101,6 +102,7 @@ pub struct Intent {
 
 const STATE: &str = "replica";
 const CONFIGURATION: &str = "configuration";
+const CIRCUIT: &str = "circuit";
 
 impl<S: Sql> Directory<S> {
     /// What the copy is of; none for a system of record.
@@ -131,6 +133,18 @@ impl<S: Sql> Directory<S> {
     /// Stores what to work by.
     pub fn set_configuration(&self, text: &str) -> Result<(), SqlError> {
         self.store.set_state(CONFIGURATION, text)
+    }
+
+    /// What is known of an origin's health.
+    pub fn circuit(&self, origin: &str) -> Result<Circuit, SqlError> {
+        let stored = self.store.state(CIRCUIT)?.and_then(|text| serde_json::from_str::<Circuit>(&text).ok());
+        Ok(stored.filter(|circuit| circuit.origin == origin).unwrap_or_else(|| Circuit::new(origin)))
+    }
+
+    /// Stores what is known of an origin's health.
+    pub fn set_circuit(&self, circuit: &Circuit) -> Result<(), SqlError> {
+        let text = serde_json::to_string(circuit).map_err(|error| SqlError::new(error.to_string()))?;
+        self.store.set_state(CIRCUIT, &text)
     }
 
     /// Empties the directory and begins a copy of an origin.

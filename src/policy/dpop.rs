@@ -8,7 +8,7 @@ use crate::encoding::encode;
 use crate::key::{Key, KeyId};
 use crate::refusal::{Reason, Refusal};
 use crate::token::Compact;
-use crate::verify::{Host, Verified};
+use crate::verify::{Host, Verified, made_by};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use url::Url;
@@ -111,7 +111,7 @@ pub async fn check<H: Host>(host: &H, request: &Proven<'_>, now_ms: i64) -> Resu
         return Err(refuse("alg is not for the key"));
     }
     let issued_ms = check_claims(&proof.payload, request, now_ms).map_err(|why| refuse(&why))?;
-    if !host.check(&key, proof.algorithm, proof.signed.as_bytes(), &proof.signature).await {
+    if !made_by(host, &key, proof.algorithm, proof.signed.as_bytes(), &proof.signature).await {
         return Err(refuse("the key did not make the signature"));
     }
     let jti = proof.payload.get("jti").and_then(Value::as_str).unwrap_or_default();

@@ -65,10 +65,12 @@ impl Key {
     }
 
     /// Whether bytes can be a signature of the key's at all: of RSA, a number below the modulus and as long
-    /// as it (RFC 8017 §8.1.2, §8.2.2). Not every engine looks.
+    /// as it (RFC 8017 §8.1.2, §8.2.2); of Ed25519, with an R that no honest signer makes by chance
+    /// ([`is_odd_point`]). Not every engine looks, nor every version of one.
     pub fn may_have_made(&self, signature: &[u8]) -> bool {
         let below = |modulus: &Vec<u8>| signature.len() == modulus.len() && signature < modulus.as_slice();
-        self.modulus.as_ref().is_none_or(below)
+        let is_odd = || signature.first_chunk().is_none_or(|r| is_odd_point(*r));
+        self.modulus.as_ref().is_none_or(below) && (self.key_type != KeyType::Ed25519 || !is_odd())
     }
 
     /// Its `kid`.
@@ -114,18 +116,22 @@ fn curve(name: &str, length: usize, x: &str, y: &str) -> Option<String> {
     sound.then(|| format!(r#"{{"crv":"{name}","kty":"EC","x":"{x}","y":"{y}"}}"#))
 }
 
-/// 32 bytes whose y is below the field's prime (RFC 8032 §5.1.3), and no point of small order: for
-/// others signature engines disagree, and any signature could be made to fit.
+/// 32 bytes that are no odd point.
 fn edwards(x: &str) -> Option<String> {
-    let mut point: [u8; 32] = decode(x)?.try_into().ok()?;
+    let point: [u8; 32] = decode(x)?.try_into().ok()?;
+    (!is_odd_point(point)).then(|| format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{x}"}}"#))
+}
+
+/// Whether a point's y is not below the field's prime (RFC 8032 §5.1.3), or the point of small order: for
+/// these signature engines disagree, and with such a key any signature could be made to fit.
+fn is_odd_point(mut point: [u8; 32]) -> bool {
     if let Some(last) = point.last_mut() {
         // The sign of x.
         *last &= 0x7f;
     }
     // Little-endian; the prime is 2^255 - 19.
     let beyond = matches!(point, [0xed..=0xff, middle @ .., 0x7f] if middle.iter().all(|byte| *byte == 0xff));
-    let small = SMALL_ORDER.iter().any(|y| encode(&point) == *y);
-    (!beyond && !small).then(|| format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{x}"}}"#))
+    beyond || SMALL_ORDER.iter().any(|y| encode(&point) == *y)
 }
 
 /// The y coordinates of the points of order 1, 2, 4 and 8 on Ed25519, base64url.
@@ -196,6 +202,17 @@ mod tests {
         assert!(rsa([vec![0x80; 255], vec![2]].concat(), "AQAB").is_none());
         assert!(rsa([vec![0x80; 255], vec![1]].concat(), "Aw").is_none());
         assert!(rsa([vec![0x80; 1024], vec![1]].concat(), "AQAB").is_none());
+    }
+
+    #[test]
+    fn a_signature_whose_commitment_engines_disagree_on_is_refused() {
+        let key = key(&json!({ "kty": "OKP", "crv": "Ed25519", "x": encode(&[0x11; 32]) })).unwrap();
+        let signature = |r: &[u8]| [r, &[7; 32]].concat();
+        assert!(key.may_have_made(&signature(&[0x22; 32])));
+        for y in SMALL_ORDER {
+            assert!(!key.may_have_made(&signature(&decode(y).unwrap())), "{y}");
+        }
+        assert!(!key.may_have_made(&signature(&[0xff; 32])) && !key.may_have_made(&[7; 31]));
     }
 
     #[test]

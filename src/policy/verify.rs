@@ -34,6 +34,17 @@ pub trait Host {
     async fn check(&self, key: &Key, algorithm: Algorithm, signed: &[u8], signature: &[u8]) -> bool;
 }
 
+/// Whether a key made a signature: what no engine may be asked about is a no.
+pub(crate) async fn made_by<H: Host>(
+    host: &H,
+    key: &Key,
+    algorithm: Algorithm,
+    signed: &[u8],
+    signature: &[u8],
+) -> bool {
+    key.may_have_made(signature) && host.check(key, algorithm, signed, signature).await
+}
+
 /// A token that a rule trusts.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Verified {
@@ -289,8 +300,7 @@ impl<H: Host> Run<'_, H> {
             return false;
         }
         let token = self.token;
-        let outcome = key.may_have_made(token.signature())
-            && self.host.check(key, token.algorithm(), token.signed(), token.signature()).await;
+        let outcome = made_by(self.host, key, token.algorithm(), token.signed(), token.signature()).await;
         self.checked.push((key.id(), outcome));
         outcome
     }

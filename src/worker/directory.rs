@@ -12,6 +12,7 @@ use crate::lock::Locks;
 use crate::sql::ObjectSql;
 use scim_edge_account::published::DirectorySettings;
 use scim_edge_account::supplement::Supplement;
+use scim_edge_directory::circuit::Circuit;
 use scim_edge_directory::message::{Request as ScimRequest, Response as ScimResponse};
 use scim_edge_directory::sql::SqlError;
 use scim_edge_directory::{Directory as Store, FEATURES};
@@ -46,6 +47,8 @@ pub(crate) struct Memory {
     pub(crate) writing: RefCell<HashSet<(Kind, String)>>,
     /// The ids that the reconciliation under way has seen.
     pub(crate) seen: RefCell<HashSet<(Kind, String)>>,
+    /// What is known of the origin's health, with the request that finds out about it.
+    pub(crate) circuit: RefCell<Option<Circuit>>,
     /// Whether the alarm is known to be set.
     pub(crate) is_awake: Cell<bool>,
 }
@@ -81,6 +84,7 @@ impl DurableObject for Directory {
             written: RefCell::new(HashMap::new()),
             writing: RefCell::new(HashSet::new()),
             seen: RefCell::new(HashSet::new()),
+            circuit: RefCell::new(None),
             is_awake: Cell::new(false),
         };
         Self { state, environment: Environment::new(env), store, memory }

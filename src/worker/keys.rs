@@ -98,7 +98,9 @@ pub(crate) async fn show(
 
 /// Asks the issuer, and keeps what it answers.
 async fn refresh(environment: &Environment, source: &Source) -> Result<Rc<KeySet>, KeysUnavailable> {
-    let (set, fresh_ms) = ask(&Fetch, source, environment.is_development()).await?;
+    let asked = ask(&Fetch, source, environment.is_development()).await;
+    let (set, fresh_ms) =
+        asked.inspect_err(|_| SETS.with_borrow_mut(|sets| sets.fail(source.name(), now_ms())))?;
     let set = Rc::new(set);
     let fetched_at = now_ms();
     let fetched = Fetched { set: set.clone(), fetched_at, fresh_until: fetched_at.saturating_add(fresh_ms) };

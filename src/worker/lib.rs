@@ -9,6 +9,7 @@ mod ask;
 mod bulk;
 mod call;
 mod caller;
+mod contact;
 mod directory;
 mod environment;
 mod gate;

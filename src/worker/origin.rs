@@ -52,7 +52,7 @@ pub(crate) struct Answer {
     pub body: Vec<u8>,
 }
 
-/// Why there is no answer. In each case the request may have reached the origin.
+/// Why there is no answer. In each case but the last the request may have reached the origin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NoAnswer {
     /// No connection, or it was lost, or the time was up.
@@ -61,6 +61,8 @@ pub(crate) enum NoAnswer {
     TooLong,
     /// The origin answered with a redirect.
     Redirect,
+    /// Nothing was sent: the origin is known to be down, and is asked again after so many milliseconds.
+    Waiting(i64),
 }
 
 /// An endpoint's path below the base, each segment encoded anew, and the raw query.
@@ -120,12 +122,6 @@ impl Origin {
             BodyError::Broken => NoAnswer::Unreachable,
         })?;
         Ok(Answer { status, headers, body })
-    }
-
-    /// A GET of one path below the base.
-    pub(crate) async fn get(&self, path: String) -> Result<Answer, NoAnswer> {
-        let headers = vec![("accept", format!("{}, application/json", crate::http::SCIM_JSON))];
-        self.send(Outgoing { method: "GET", path, headers, body: None }).await
     }
 
     async fn exchange(&self, outgoing: &Outgoing<'_>) -> Result<Response, JsValue> {

@@ -2,9 +2,10 @@
 //! changed; put back on the condition that nobody changed it meanwhile, where the origin has versions.
 
 use crate::ask::lacks;
+use crate::contact::circuit_open;
 use crate::directory::{Directory, Incoming, dialect, internal};
 use crate::http::{SCIM_JSON, scim_error};
-use crate::origin::{Answer, Origin, Outgoing, path};
+use crate::origin::{Answer, NoAnswer, Origin, Outgoing, path};
 use crate::replica::{Sent, read_body, unknown_outcome, unreachable_origin};
 use scim_edge_account::published::DirectorySettings;
 use scim_edge_account::supplement::Supplement;
@@ -47,8 +48,10 @@ impl Directory {
         };
         let if_match = incoming.headers.get("if-match")?;
         for _ in 0..ATTEMPTS {
-            let Ok(answered) = origin.get(get.clone()).await else {
-                return Ok(Sent::Refused(unreachable_origin()?));
+            let answered = match self.get(origin, get.clone()).await {
+                Ok(answered) => answered,
+                Err(NoAnswer::Waiting(ms)) => return Ok(Sent::Refused(circuit_open(ms)?)),
+                Err(_) => return Ok(Sent::Refused(unreachable_origin()?)),
             };
             if answered.status != 200 {
                 return Ok(Sent::Answered(answered));
@@ -73,9 +76,10 @@ impl Directory {
             headers.extend(version.map(|version| ("if-match", version)));
             let body = Some(Value::Object(new).to_string().into_bytes());
             let outgoing = Outgoing { method: "PUT", path: put.clone(), headers, body };
-            match origin.send(outgoing).await {
+            match self.ask(origin, outgoing).await {
                 Ok(answered) if answered.status == 412 && if_match.is_none() => {}
                 Ok(answered) => return Ok(Sent::Answered(answered)),
+                Err(NoAnswer::Waiting(ms)) => return Ok(Sent::Refused(circuit_open(ms)?)),
                 Err(_) => return Ok(Sent::Unknown(unknown_outcome()?)),
             }
         }

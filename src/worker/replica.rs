@@ -7,6 +7,7 @@
 //! **Reads** come from the tables once the first fill is complete, and from the origin until then
 //! (`synchronise.rs`).
 
+use crate::contact::circuit_open;
 use crate::directory::{Directory, Incoming, internal, respond};
 use crate::environment::now_ms;
 use crate::http::{SCIM_JSON, answer, scim_error};
@@ -96,7 +97,7 @@ impl Directory {
     pub(crate) async fn reread(&self, kind: Kind, id: &str, origin: &Origin) -> Result<bool> {
         let store = self.store()?;
         let Some(path) = path(&Endpoint::Resource(kind, id.to_owned()), "") else { return Ok(true) };
-        let Ok(answered) = origin.get(path).await else { return Ok(false) };
+        let Ok(answered) = self.get(origin, path).await else { return Ok(false) };
         let done = match answered.status {
             200 => match serde_json::from_slice::<Value>(&answered.body) {
                 Ok(shown) => self.absorb(kind, &shown, origin)?.is_some(),
@@ -133,13 +134,14 @@ impl Directory {
         }
         let body = (!incoming.body.is_empty()).then(|| outgoing_body(incoming, origin));
         let outgoing = Outgoing { method: &incoming.method, path, headers, body };
-        match origin.send(outgoing).await {
+        match self.ask(origin, outgoing).await {
             Ok(answered) => Ok(Sent::Answered(answered)),
             Err(NoAnswer::Redirect) => {
                 let error =
                     ScimError::status(502, "The origin answered with a redirect, which is not followed");
                 Ok(Sent::Unknown(scim_error(&error, &[])?))
             }
+            Err(NoAnswer::Waiting(ms)) => Ok(Sent::Refused(circuit_open(ms)?)),
             Err(_) if is_read(incoming) => Ok(Sent::Refused(unreachable_origin()?)),
             Err(_) => Ok(Sent::Unknown(unknown_outcome()?)),
         }

@@ -40,7 +40,7 @@ impl Directory {
         Ok(())
     }
 
-    async fn wake_in(&self, ms: i64) -> Result<()> {
+    pub(crate) async fn wake_in(&self, ms: i64) -> Result<()> {
         self.memory.is_awake.set(true);
         self.state.storage().set_alarm(ms.max(0)).await
     }
@@ -164,7 +164,7 @@ impl Directory {
     }
 
     async fn discover(&self, origin: &Origin, path: &str) -> Option<Value> {
-        let answered = origin.get(path.to_owned()).await.ok()?;
+        let answered = self.get(origin, path.to_owned()).await.ok()?;
         (answered.status == 200).then(|| serde_json::from_slice(&answered.body).ok()).flatten()
     }
 
@@ -183,7 +183,7 @@ impl Directory {
             (_, false) => format!("startIndex={}", position.start),
         };
         let path = format!("/{}?{place}&count={PAGE}", kind.segment());
-        let Ok(answered) = origin.get(path).await else { return Ok(None) };
+        let Ok(answered) = self.get(origin, path).await else { return Ok(None) };
         if answered.status != 200 || !self.copies(origin)? {
             return Ok(None);
         }

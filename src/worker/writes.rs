@@ -1,6 +1,7 @@
 //! Writes in front of an origin: one at a time for each resource, known to storage before they leave,
 //! and in the copy before the caller gets the answer.
 
+use crate::contact::circuit_open;
 use crate::directory::{Directory, Incoming, internal};
 use crate::environment::now_ms;
 use crate::http::scim_error;
@@ -34,6 +35,10 @@ impl Directory {
             Some(id) => Some(self.memory.locks.acquire((kind, id.clone())).await),
             None => None,
         };
+        // Nothing is queued for an origin that is down, and no intent stored.
+        if let Some(wait) = self.with_circuit(origin, |circuit| circuit.wait(now_ms())) {
+            return circuit_open(wait);
+        }
         let if_match = match self.precondition(incoming, settings, kind, id.as_deref())? {
             Ok(if_match) => if_match,
             Err(response) => return Ok(response),

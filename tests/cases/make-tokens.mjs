@@ -536,7 +536,7 @@ keysOnly("an RSA key with its private members: they are not looked at", "allow",
     const more = times(8n / order, eight);
     keysOnly(`Ed25519: R with a part of order ${order}, which the cofactor would hide`, "signature_mismatch", keys(honest), made(honest, plus(commit, more), nonce, "2").token);
   }
-  keysOnly("Ed25519: R is the neutral point, and the equation holds", "allow", keys(honest), made(honest, [0n, 1n], 0n, "3").token);
+  keysOnly("Ed25519: R is the neutral point, and the equation holds", "signature_mismatch", keys(honest), made(honest, [0n, 1n], 0n, "3").token);
   keysOnly("Ed25519: R is the neutral point, beyond the prime", "signature_mismatch", keys(honest), made(honest, [0n, 1n], 0n, "3").token.replace(/[^.]*$/, (s) => b64(Buffer.concat([little(P + 1n), Buffer.from(s, "base64url").subarray(32)]))));
   const mixed = plus(honest, eight);
   const [hidden, held] = [new Set(), new Set()];

@@ -220,3 +220,60 @@ test("with the origin down reads are served, and marked when they are old", asyn
   assert.equal(write.status, 504);
   assert.equal(write.headers.get("content-type"), "application/scim+json");
 });
+
+test("an origin that is down is left alone: reads are served, writes fail fast, nothing is queued", async (t) => {
+  const it = await origin();
+  const client = await behind(t, it);
+  let down = true;
+  it.behave = () => (down ? { status: 503, body: { status: "503" } } : undefined);
+  const patch = (value) => client.call("PATCH", "/Users/u0", { schemas: [PATCH], Operations: [{ op: "replace", path: "title", value }] });
+  const refused = await until(async () => {
+    const answer = await patch("never");
+    return answer.headers.get("cache-status") === null && answer;
+  });
+  // The gateway's own answer, in SCIM's words, with the time to come back.
+  assert.equal(refused.status, 503);
+  assert.equal(refused.headers.get("content-type"), "application/scim+json");
+  assert.equal(refused.body.status, "503");
+  assert.ok(Number(refused.headers.get("retry-after")) >= 1);
+  const asked = it.requests.filter(({ method }) => method === "PATCH").length;
+  for (let n = 0; n < 10; n += 1) assert.equal((await patch("never")).status, 503);
+  assert.equal((await client.call("POST", "/Users", { schemas: [USER], userName: "never" })).status, 503);
+  assert.equal(it.requests.filter(({ method }) => method === "PATCH").length, asked);
+  assert.ok(isHit(await client.get("/Users/u1")));
+  // Once it is back the circuit closes, and what was refused has not happened.
+  down = false;
+  const done = await until(async () => {
+    const answer = await patch("Boss");
+    return answer.status === 204 && answer;
+  }, 30);
+  assert.match(done.headers.get("cache-status"), /fwd=method/);
+  assert.equal((await client.get("/Users/u0")).body.title, "Boss");
+  assert.ok([...it.store.Users.values()].every(({ userName, title }) => userName !== "never" && title !== "never"));
+});
+
+test("an open circuit survives a restart of the gateway", async (t) => {
+  const it = await origin();
+  t.after(() => it.stop());
+  const first = await start();
+  t.after(() => first.stop());
+  const client = await first.account("acc", { scim_origin_url: it.base });
+  const key = await first.admin("acc").mint("provisioner");
+  await until(async () => isHit(await client.get("/Users?count=1")));
+  // Longer than the test: the gateway heeds what the origin asks for.
+  it.behave = () => ({ status: 503, headers: { "retry-after": "600" }, body: { status: "503" } });
+  const write = (one) => one.call("PATCH", "/Users/u0", { schemas: [PATCH], Operations: [{ op: "replace", path: "title", value: "x" }] });
+  const open = (answer) => answer.status === 503 && answer.headers.get("cache-status") === null && answer;
+  await until(async () => open(await write(client)));
+  await sleep(300);
+  await first.stop({ keepState: true });
+  const before = it.requests.length;
+  const second = await start({ state: first.folder });
+  t.after(() => second.stop());
+  const again = second.scim("acc", key);
+  const refused = await write(again);
+  assert.ok(open(refused), `${refused.status}`);
+  assert.ok(Number(refused.headers.get("retry-after")) > 300);
+  assert.equal(it.requests.length, before);
+  assert.ok(isHit(await again.get("/Users/u1")));
+});

@@ -55,8 +55,10 @@ async fn both_engines_decide_alike_about_third_party_signatures() {
             wrong.extend(vector.mistake("the policy", false));
             continue;
         };
-        let theirs = webcrypto(&key, vector.algorithm, &vector.signed, &vector.signature).await;
-        let own = scim_edge_signature::check(&key, vector.algorithm, &vector.signed, &vector.signature);
+        let possible = key.may_have_made(&vector.signature);
+        let theirs = possible && webcrypto(&key, vector.algorithm, &vector.signed, &vector.signature).await;
+        let own =
+            possible && scim_edge_signature::check(&key, vector.algorithm, &vector.signed, &vector.signature);
         wrong.extend(vector.mistake("WebCrypto", theirs));
         wrong.extend(vector.mistake("jwt-simple", own));
         if theirs != own {

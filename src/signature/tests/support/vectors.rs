@@ -96,11 +96,19 @@ pub fn signatures(read: Read<'_>) -> Vec<Signature> {
 }
 
 /// CCTV's signatures hold in one reading of RFC 8032 or another. Here, as in WebCrypto (Secure Curves
-/// §27.1, FIPS 186-5): the equation without the cofactor, R by its bytes; and no weak key.
+/// §27.1, FIPS 186-5): the equation without the cofactor, R by its bytes; and no weak key, nor an R of
+/// small order.
 fn edwards(vector: &Value) -> Signature {
     let has =
         |flag: &str| vector["flags"].as_array().is_some_and(|flags| flags.iter().any(|own| own == flag));
-    let refused = ["low_order_A", "non_canonical_A", "low_order_residue", "non_canonical_R", "reencoded_k"];
+    let refused = [
+        "low_order_A",
+        "non_canonical_A",
+        "low_order_R",
+        "low_order_residue",
+        "non_canonical_R",
+        "reencoded_k",
+    ];
     Signature {
         name: format!("CCTV {} {}", vector["number"], vector["flags"]),
         jwk: json!({ "kty": "OKP", "crv": "Ed25519", "x": encode(&bytes(&vector["key"])) }),
