@@ -85,13 +85,14 @@ impl KeyCache {
     /// What to do for a token with this key id. Where that is to ask the issuer, the attempt counts from now.
     pub fn plan(&mut self, name: &str, kid: Option<&str>, now_ms: i64) -> Plan {
         let entry = self.entry(name);
+        let together = entry.may_ask_together(now_ms);
         let rested = entry.attempted_at.is_none_or(|at| now_ms.saturating_sub(at) >= COOLDOWN_MS);
         let is_wanting = |fetched: &Fetched| match kid {
             Some(kid) => !fetched.set.has_kid(kid) && !is_unknown(&entry.unknown, kid, now_ms),
             None => false,
         };
         let plan = match entry.fetched.as_ref().filter(|fetched| fetched.is_usable(now_ms)) {
-            None if entry.may_ask_together(now_ms) => Plan::Refresh(None),
+            None if together => Plan::Refresh(None),
             None => return Plan::Unavailable,
             Some(fetched) if is_wanting(fetched) && rested => Plan::Refresh(Some(fetched.set.clone())),
             Some(fetched) if now_ms >= fetched.fresh_until && rested => {
