@@ -12,6 +12,9 @@ import { root } from "./tools.mjs";
 
 const HOST = "127.0.0.1";
 
+/** What the tests run with; wrangler.toml has the same. */
+export const COMPATIBILITY_DATE = "2026-04-01";
+
 /**
  * Serves the gateway on loopback. All of its data is under `state`: a later run finds it again, also
  * after a kill.
@@ -44,10 +47,12 @@ export async function serve({ port, state, rootKey, wrapper, console = false }) 
       { type: "ESModule", path: join(built, "index.js") },
       { type: "CompiledWasm", path: join(built, "index_bg.wasm") },
     ],
-    compatibilityDate: "2026-04-01",
+    compatibilityDate: COMPATIBILITY_DATE,
     bindings: {
       ROOT_API_KEY: rootKey ?? secrets.rootKey,
       SECRETS_KEY: secrets.secretsKey,
+      // While the key is being replaced: docs/deploy.md.
+      ...(secrets.previousSecretsKey && { SECRETS_KEY_PREVIOUS: secrets.previousSecretsKey }),
       // Allows http to loopback for key sets and origins; a deployment does not have it.
       DEVELOPMENT: "true",
     },

@@ -50,9 +50,13 @@ function isRight(host, printed) {
 test("what is published, and nothing else", async () => {
   const files = (await run("tar", ["-tzf", tarball])).trim().split("\n").map((name) => name.replace("package/", ""));
   assert.deepEqual(files.sort(), [
-    "README.md", "core.mjs", "index.d.ts", "index.mjs", "network.mjs", "node.mjs", "package.json",
+    "README.md", "cli-commands.mjs", "cli-gateway.mjs", "cli-output.mjs", "cli-tail.mjs", "cli.mjs", "core.mjs", "index.d.ts", "index.mjs", "network.mjs", "node.mjs", "package.json",
     "wasm/scim_edge.js", "wasm/scim_edge_bg.wasm", "workerd.mjs",
   ]);
+});
+
+test("the operators' command line is installed with it", async () => {
+  assert.match(await run(join(folder, "node_modules", ".bin", "scim-edge"), ["settings", "--help"]), /settings get .*\n.*settings set/);
 });
 
 test("in the Node that runs this", async () => isRight(`node ${process.version}`, await run(process.execPath, ["run.mjs"])));
