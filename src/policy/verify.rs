@@ -156,7 +156,12 @@ async fn run<H: Host>(
     for rule in rules {
         run.rule = Some(&rule.name);
         if !rule.may_trust(unverified.claims().get("iss")) {
-            let why = || Refusal::new(Reason::IssuerNotTrusted, format!("the rule is for {:?}", rule.issuer));
+            let why = || {
+                Refusal::new(
+                    Reason::IssuerNotTrusted,
+                    format!("the rule is for {}", rule.issuer.as_deref().unwrap_or("any")),
+                )
+            };
             run.record("issuer", || Err(why()));
             continue;
         }
@@ -184,9 +189,14 @@ async fn run<H: Host>(
     })
 }
 
+/// A key id as people read it.
+fn named(kid: Option<&str>) -> String {
+    kid.map_or_else(|| "no kid".to_owned(), |kid| format!("kid {kid:?}"))
+}
+
 /// What a token says of itself.
 fn described(token: &Unverified<'_>) -> String {
-    format!("alg {}, kid {:?}, {:?}", token.algorithm().name(), token.kid(), token.token_type())
+    format!("alg {}, {}, typ {}", token.algorithm().name(), named(token.kid()), token.token_type().name())
 }
 
 /// `exp` in milliseconds; huge ones saturate.
@@ -248,11 +258,12 @@ impl<H: Host> Run<'_, H> {
         }
         self.record("algorithm", || Ok(algorithm.name().to_owned()));
         if !rule.accepts_type(token.token_type()) {
-            let detail = format!("the rule takes tokens of the types {:?}", rule.token_types);
+            let types: Vec<&str> = rule.token_types.iter().map(|one| one.name()).collect();
+            let detail = format!("the rule takes tokens of the types {}", types.join(", "));
             let refusal = Refusal::new(Reason::TypeNotAllowed, detail);
             return Err(self.fail(Stage::Signature, "type", refusal));
         }
-        self.record("type", || Ok(format!("{:?}", token.token_type())));
+        self.record("type", || Ok(token.token_type().name().to_owned()));
         let keys = match self.host.keys(rule, token.kid()).await {
             Ok(keys) => keys,
             Err(KeysUnavailable(why)) => {
@@ -263,7 +274,7 @@ impl<H: Host> Run<'_, H> {
         let fitting: Vec<&Key> = keys.eligible(algorithm, token.kid()).collect();
         if fitting.is_empty() {
             let detail =
-                format!("no key of the set is for alg {} and kid {:?}", algorithm.name(), token.kid());
+                format!("no key of the set is for alg {} and {}", algorithm.name(), named(token.kid()));
             let refusal = Refusal::new(Reason::KeyNotFound, detail);
             return Err(self.fail(Stage::Signature, "keys", refusal));
         }
@@ -279,7 +290,7 @@ impl<H: Host> Run<'_, H> {
             let refusal = Refusal::new(Reason::SignatureMismatch, "no fitting key made the signature");
             return Err(self.fail(Stage::Signature, "signature", refusal));
         };
-        self.record("signature", || Ok(format!("made by the key {:?}", key.kid())));
+        self.record("signature", || Ok(format!("made by the key of {}", named(key.kid()))));
         let claims = Value::Object(token.claims().clone());
         if self.steps.is_some() {
             for (name, check) in claims::CHECKS {
