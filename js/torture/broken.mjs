@@ -1,1 +1,120 @@
-export const BROKEN = {};
+// The bundle, broken on purpose: one module in front of it for each rule of the contract. The checker has
+// to catch every one. Nothing of it is in the bundle itself.
+
+/** Where the object is broken: `before` it is made, around its `fetch`, around its `alarm`. */
+const object = ({ before = "", fetch = "", alarm = "" }) => `
+import { DurableObject } from "cloudflare:workers";
+import { Directory as Whole } from "./index.js";
+export { Account, default } from "./index.js";
+
+export class Directory extends DurableObject {
+  constructor(state, env) {
+    super(state, env);
+    const self = this;
+    const { sql } = state.storage;
+    const nothing = () => sql.exec("SELECT 1 WHERE 0");
+    ${before}
+    this.whole = new Whole(state, env);
+  }
+  async fetch(request) {
+    const answer = await this.whole.fetch(request);
+    ${fetch}
+    return answer;
+  }
+  async alarm() {
+    ${alarm || "await this.whole.alarm();"}
+  }
+}`;
+
+/** Leaves statements out, where \`when\` holds. */
+const without = (when) => `
+  const prototype = Object.getPrototypeOf(sql);
+  const exec = (prototype.whole ??= prototype.exec);
+  prototype.exec = function (text, ...binds) {
+    return ${when} ? exec.call(this, "SELECT 1 WHERE 0") : exec.call(this, text, ...binds);
+  };`;
+
+/** Answers requests to the origin in its place. */
+const fetching = (body) => `
+  const send = (globalThis.whole ??= globalThis.fetch);
+  globalThis.fetch = async (request) => {
+    ${body}
+  };`;
+
+export const BROKEN = {
+  1: {
+    what: "some writes are answered and never sent",
+    module: object({
+      before: fetching(`
+        const isLost = ["PUT", "PATCH"].includes(request.method) && Math.random() < 0.05;
+        return isLost ? new Response(null, { status: 204 }) : send(request);`),
+    }),
+  },
+  2: {
+    what: "some writes are answered before the copy has them",
+    module: object({ before: without(`/^UPDATE resource SET/.test(text.trim()) && Math.random() < 0.3`) }),
+  },
+  3: {
+    what: "what became of a write is taken to be known where it is not",
+    module: object({ before: without(`/UPDATE intent SET unknown/.test(text)`) }),
+  },
+  4: {
+    what: "reconciliation finds nothing",
+    module: object({
+      before: without(`globalThis.inAlarm && /^(INSERT INTO|UPDATE|DELETE FROM) (resource|member)/.test(text.trim())`),
+      alarm: `
+        const row = this.ctx.storage.sql.exec("SELECT value FROM state WHERE name = 'replica'").toArray()[0];
+        globalThis.inAlarm = row && !JSON.parse(row.value).filling;
+        try { await this.whole.alarm(); } finally { globalThis.inAlarm = false; }`,
+    }),
+  },
+  5: {
+    what: "old answers say that they are new",
+    module: object({
+      fetch: `
+        if (answer.headers.has("age")) {
+          const young = new Response(answer.body, answer);
+          young.headers.set("age", "0");
+          return young;
+        }`,
+    }),
+  },
+  6: {
+    what: "writes that were refused or lost are sent again later",
+    module: object({
+      before: fetching(`
+        const again = request.clone();
+        const later = () => setTimeout(() => send(again).catch(() => {}), 2000);
+        try {
+          const answer = await send(request);
+          if (request.method !== "GET" && answer.status === 503) later();
+          return answer;
+        } catch (error) {
+          if (request.method !== "GET") later();
+          throw error;
+        }`),
+    }),
+  },
+  7: {
+    what: "an account has two objects, which do not wait for each other",
+    module: `
+import { WorkerEntrypoint } from "cloudflare:workers";
+import Whole from "./index.js";
+export { Account, Directory } from "./index.js";
+
+export default class extends WorkerEntrypoint {
+  fetch(request) {
+    const bound = (target, value) => (typeof value === "function" ? value.bind(target) : value);
+    const twice = (name) => (Math.random() < 0.4 ? name + "-2" : name);
+    const namespace = new Proxy(this.env.DIRECTORY, {
+      get(target, key) {
+        if (key === "constructor") return target.constructor;
+        if (key === "idFromName" || key === "getByName") return (name, ...rest) => target[key](twice(name), ...rest);
+        return bound(target, target[key]);
+      },
+    });
+    return new Whole(this.ctx, { ...this.env, DIRECTORY: namespace }).fetch(request);
+  }
+}`,
+  },
+};

@@ -159,6 +159,8 @@ async function call(world, method, path, body) {
     const text = await response.text();
     const marks = [...new Set(text.match(/\b(alpha|beta)(?=~)/g) ?? [])];
     world.count(response.status);
+    // Whoever is asked to come back later does not come back at once.
+    if (response.status === 503) await sleep(world.random.between(20, 120));
     return { status: response.status, headers: response.headers, marks, json: parse(text) };
   } catch {
     world.count("none");

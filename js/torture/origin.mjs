@@ -29,7 +29,7 @@ export async function serveOrigin({ random, faults, accounts, problems }) {
     if (request.headers.authorization !== `Bearer ${account}`) {
       problems.push({ rule: 8, text: `a request of another account reached ${account}` });
     }
-    const isWrite = request.method !== "GET";
+    const isWrite = request.method !== "GET" && id !== ".search";
     const asked = { account, method: request.method, segment, id, query: url.searchParams, text, received };
     const turn = isWrite && id ? serialised(request, asked) : undefined;
     const fault = faults.choose(isWrite);
@@ -65,9 +65,11 @@ export async function serveOrigin({ random, faults, accounts, problems }) {
       const meta = { resourceType: kind, ...(full && { version }) };
       return { status, headers: full ? { etag: version } : {}, body: { ...shown(truth, it), meta } };
     };
-    if (!asked.id && asked.method === "GET") return list(truth, kind, asked, (it) => show(it).body);
-    const made = { by: "gateway", received: asked.received };
     const body = asked.text === "" ? undefined : JSON.parse(asked.text);
+    const showBody = (it) => show(it).body;
+    if (!asked.id && asked.method === "GET") return list(truth, kind, asked.query, showBody);
+    if (asked.id === ".search") return list(truth, kind, new URLSearchParams({ count: body.count }), showBody);
+    const made = { by: "gateway", received: asked.received };
     if (!asked.id) return show(truth.create(kind, read(truth, kind, body), made), 201);
     const it = truth.get(asked.id);
     if (it?.kind !== kind) return { status: 404, body: { schemas: [], status: "404" } };
@@ -123,7 +125,7 @@ function configuration(account) {
   return { schemas: ["urn:ietf:params:scim:schemas:core:2.0:ServiceProviderConfig"], ...Object.fromEntries(features) };
 }
 
-function list(truth, kind, { query }, show) {
+function list(truth, kind, query, show) {
   const filter = /^(\w+) eq "([^"]*)"$/.exec(query.get("filter") ?? "");
   const all = truth.ids(kind).map((id) => truth.get(id));
   const found = filter ? all.filter(({ state }) => state[filter[1]] === filter[2]) : all;

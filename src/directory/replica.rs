@@ -34,6 +34,9 @@ pub struct State {
     /// Where the first fill goes on; none once it is complete.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub filling: Option<Position>,
+    /// When the first fill was begun, in milliseconds since the epoch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filling_since: Option<i64>,
     /// When the copy was last known to be whole, in milliseconds since the epoch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub synced_at: Option<i64>,
@@ -61,12 +64,15 @@ pub struct Position {
     /// Where an origin that pages by cursor goes on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cursor: Option<String>,
+    /// The resource before it, which the next page has to begin with: else something moved between them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last: Option<String>,
 }
 
 impl Position {
     /// The first resource of a kind.
     pub fn first(kind: Kind) -> Self {
-        Self { kind: kind.name().to_owned(), start: 1, cursor: None }
+        Self { kind: kind.name().to_owned(), start: 1, cursor: None, last: None }
     }
 }
 
@@ -76,6 +82,7 @@ impl State {
         Self {
             origin: origin.to_owned(),
             filling: Some(Position::first(Kind::User)),
+            filling_since: None,
             synced_at: None,
             failures: 0,
             capabilities: None,
@@ -94,7 +101,8 @@ pub struct Intent {
     pub kind: Kind,
     /// The resource; none for one that was to be created.
     pub id: Option<String>,
-    /// When it was begun, in milliseconds since the epoch.
+    /// When it was begun or, where the outcome is unknown, when that was found out, in milliseconds since
+    /// the epoch.
     pub at: i64,
     /// Whether the outcome is unknown.
     pub unknown: bool,
@@ -239,10 +247,12 @@ impl<S: Sql> Directory<S> {
 
     /// The origin has this resource no longer.
     pub fn forget(&self, kind: Kind, id: &str, now_ms: i64) -> Result<(), SqlError> {
-        match self.store.get(kind, id)? {
-            Some(stored) => self.store.sql.transaction(|| self.store.delete(&stored, now_ms)),
-            None => Ok(()),
-        }
+        let stored = self.store.get(kind, id)?;
+        self.store.sql.transaction(|| match &stored {
+            Some(stored) => self.store.delete(stored, now_ms),
+            // Groups may name what is not here.
+            None => self.store.leave_groups(kind, id, now_ms),
+        })
     }
 
     /// The version that the origin gave a resource, as an ETag; none where it gives none.
@@ -320,15 +330,24 @@ impl<S: Sql> Directory<S> {
     }
 
     /// Nobody knows the outcome.
-    pub fn mark_unknown(&self, intent: i64) -> Result<(), SqlError> {
-        self.store.sql.query("UPDATE intent SET unknown = 1 WHERE number = ?", &[intent.into()])?;
+    pub fn mark_unknown(&self, intent: i64, now_ms: i64) -> Result<(), SqlError> {
+        self.store.sql.query(
+            "UPDATE intent SET unknown = 1, at = ? WHERE number = ?",
+            &[now_ms.into(), intent.into()],
+        )?;
         Ok(())
     }
 
     /// Writes that were on their way when the object stopped: nobody knows their outcome.
-    pub fn mark_interrupted(&self) -> Result<(), SqlError> {
-        self.store.sql.query("UPDATE intent SET unknown = 1 WHERE unknown = 0", &[])?;
+    pub fn mark_interrupted(&self, now_ms: i64) -> Result<(), SqlError> {
+        self.store.sql.query("UPDATE intent SET unknown = 1, at = ? WHERE unknown = 0", &[now_ms.into()])?;
         Ok(())
+    }
+
+    /// Whether something may have been created that the copy does not know of.
+    pub fn has_unknown_creations(&self) -> Result<bool, SqlError> {
+        let text = "SELECT 1 FROM intent WHERE unknown = 1 AND id IS NULL LIMIT 1";
+        Ok(!self.store.sql.query(text, &[])?.is_empty())
     }
 
     /// The writes of unknown outcome, oldest first.

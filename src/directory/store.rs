@@ -271,21 +271,25 @@ impl<S: Sql> Store<S> {
         Ok(())
     }
 
-    /// Removes a resource and every trace of it in groups, which become new versions.
-    pub(crate) fn delete(&self, stored: &Stored, now_ms: i64) -> Result<(), SqlError> {
-        let (seq, other) = (
-            Bind::from(stored.seq),
-            number(if stored.kind == Kind::User { Kind::Group } else { Kind::User }),
-        );
+    /// Takes a resource out of all groups; it need not be here itself.
+    pub(crate) fn leave_groups(&self, kind: Kind, id: &str, now_ms: i64) -> Result<(), SqlError> {
+        let other = number(if kind == Kind::User { Kind::Group } else { Kind::User });
         self.sql.query(
             "UPDATE resource SET modified = ?3, version = version + 1 WHERE seq IN
                 (SELECT group_seq FROM member WHERE member_id = ?1 AND kind IS NOT ?2)",
-            &[stored.id.as_str().into(), other.into(), now_ms.into()],
+            &[id.into(), other.into(), now_ms.into()],
         )?;
         self.sql.query(
             "DELETE FROM member WHERE member_id = ?1 AND kind IS NOT ?2",
-            &[stored.id.as_str().into(), other.into()],
+            &[id.into(), other.into()],
         )?;
+        Ok(())
+    }
+
+    /// Removes a resource and every trace of it in groups, which become new versions.
+    pub(crate) fn delete(&self, stored: &Stored, now_ms: i64) -> Result<(), SqlError> {
+        let seq = Bind::from(stored.seq);
+        self.leave_groups(stored.kind, &stored.id, now_ms)?;
         match stored.kind {
             Kind::Group => self.sql.query("DELETE FROM member WHERE group_seq = ?", &[seq])?,
             Kind::User => {

@@ -9,6 +9,7 @@ use crate::environment::{Environment, new_uuid, now_ms};
 use crate::gate::used_before;
 use crate::http::{BODY_LIMIT, BodyError, SCIM_JSON, answer, read, scim_error};
 use crate::lock::Locks;
+use crate::races::Races;
 use crate::sql::ObjectSql;
 use scim_edge_account::published::DirectorySettings;
 use scim_edge_account::supplement::Supplement;
@@ -24,7 +25,7 @@ use scim_edge_scim::endpoint::{Endpoint, Kind};
 use scim_edge_scim::error::Error as ScimError;
 use serde::{Deserialize, Serialize};
 use std::cell::{Cell, RefCell};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use worker::{DurableObject, Env, Error, Request, Response, Result, State, console_error, durable_object};
 
 /// One per account, named by it.
@@ -40,11 +41,7 @@ pub struct Directory {
 pub(crate) struct Memory {
     pub(crate) configuration: RefCell<Option<Configuration>>,
     pub(crate) locks: Locks<(Kind, String)>,
-    /// Counts writes that have ended, so that what was read from the origin before one can be told.
-    pub(crate) writes: Cell<u64>,
-    pub(crate) written: RefCell<HashMap<(Kind, String), u64>>,
-    /// Resources with a write on its way.
-    pub(crate) writing: RefCell<HashSet<(Kind, String)>>,
+    pub(crate) races: Races,
     /// The ids that the reconciliation under way has seen.
     pub(crate) seen: RefCell<HashSet<(Kind, String)>>,
     /// What is known of the origin's health, with the request that finds out about it.
@@ -74,15 +71,13 @@ pub(crate) struct Incoming {
 impl DurableObject for Directory {
     fn new(state: State, env: Env) -> Self {
         let store = Store::open(ObjectSql::new(&state)).and_then(|store| {
-            store.mark_interrupted()?;
+            store.mark_interrupted(now_ms())?;
             Ok(store)
         });
         let memory = Memory {
             configuration: RefCell::new(None),
             locks: Locks::new(),
-            writes: Cell::new(0),
-            written: RefCell::new(HashMap::new()),
-            writing: RefCell::new(HashSet::new()),
+            races: Races::default(),
             seen: RefCell::new(HashSet::new()),
             circuit: RefCell::new(None),
             is_awake: Cell::new(false),

@@ -20,6 +20,7 @@ mod operators;
 mod origin;
 mod patched;
 mod published;
+mod races;
 mod reads;
 mod replica;
 mod sql;

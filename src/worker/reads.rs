@@ -5,7 +5,7 @@ use crate::directory::{Directory, Incoming, dialect, internal, respond};
 use crate::environment::now_ms;
 use crate::http::scim_error;
 use crate::origin::Origin;
-use crate::replica::Sent;
+use crate::replica::{Sent, is_scim};
 use scim_edge_account::published::DirectorySettings;
 use scim_edge_account::supplement::Supplement;
 use scim_edge_directory::replica::State;
@@ -75,6 +75,14 @@ impl Directory {
         if !self.settle_for(&incoming.endpoint, origin).await? {
             return Ok(Some("stale"));
         }
+        // The copy may have been begun anew meanwhile.
+        if self.store()?.replica().map_err(internal)?.is_none_or(|state| state.filling.is_some()) {
+            return Ok(Some("miss"));
+        }
+        // What one reader has seen at the origin already, the next must not miss.
+        if self.memory.races.is_seen(|kind, id| self.concerns(&incoming.endpoint, kind, id)) {
+            return Ok(Some("stale"));
+        }
         let age_ms = now_ms().saturating_sub(state.synced_at.unwrap_or(0));
         let stale = age_ms > i64::from(settings.max_staleness_seconds).saturating_mul(1000);
         Ok((stale && settings.forward_when_stale).then_some("stale"))
@@ -85,18 +93,7 @@ impl Directory {
         let store = self.store()?;
         let mut settled = true;
         for intent in store.unknown().map_err(internal)? {
-            let concerns = match endpoint {
-                // A user's groups are other resources.
-                Endpoint::Resource(Kind::User, id) => {
-                    intent.kind == Kind::Group || intent.id.as_ref() == Some(id)
-                }
-                Endpoint::Resource(kind, id) => {
-                    intent.kind == *kind && intent.id.as_ref().is_none_or(|own| own == id)
-                }
-                Endpoint::Collection(Kind::Group) => intent.kind == Kind::Group,
-                _ => true,
-            };
-            if !concerns {
+            if !self.concerns(endpoint, intent.kind, intent.id.as_deref()) {
                 continue;
             }
             let Some(id) = &intent.id else {
@@ -114,11 +111,35 @@ impl Directory {
         Ok(settled)
     }
 
+    /// Whether a read could show a write; one without an id creates.
+    fn concerns(&self, endpoint: &Endpoint, kind: Kind, id: Option<&str>) -> bool {
+        match endpoint {
+            // A user's groups are other resources.
+            Endpoint::Resource(Kind::User, _) if kind == Kind::Group => true,
+            Endpoint::Resource(of, asked) if *of == kind => match id {
+                Some(id) => id == asked,
+                // What the copy has was not created now.
+                None => {
+                    !self.store().and_then(|store| store.has(kind, asked).map_err(internal)).unwrap_or(false)
+                }
+            },
+            Endpoint::Resource(..) => false,
+            Endpoint::Collection(Kind::Group) => kind == Kind::Group,
+            _ => true,
+        }
+    }
+
     async fn forward_read(&self, incoming: &Incoming, origin: &Origin, why: &str) -> Result<Response> {
         let answered = match self.send(incoming, origin, None).await? {
             Sent::Answered(answered) => answered,
             Sent::Refused(response) | Sent::Unknown(response) => return Ok(response),
         };
+        self.memory.races.note_seen();
+        // Something in front of an origin that is away says that all is well, or that nothing is there.
+        if matches!(answered.status, 200..300 | 404 | 410) && !is_scim(&answered) {
+            let error = ScimError::status(502, "The origin's answer is not SCIM");
+            return scim_error(&error, &[("retry-after", "5")]);
+        }
         let status = format!("scim-edge; fwd={why}; fwd-status={}", answered.status);
         self.pass(incoming, origin, &answered, &status)
     }

@@ -12,6 +12,7 @@ use crate::directory::{Directory, Incoming, internal, respond};
 use crate::environment::now_ms;
 use crate::http::{SCIM_JSON, answer, scim_error};
 use crate::origin::{Answer, FORWARDED, NoAnswer, Origin, Outgoing, path};
+use crate::races::Moment;
 use scim_edge_account::published::DirectorySettings;
 use scim_edge_account::setting::{ORIGIN_AUTHORIZATION, PASSTHROUGH};
 use scim_edge_scim::endpoint::{Endpoint, Kind};
@@ -84,32 +85,53 @@ impl Directory {
         Ok(state.is_some_and(|state| state.origin == origin.base))
     }
 
-    /// Takes over what the origin showed. Returns its id; none where it is no resource of this copy.
-    pub(crate) fn absorb(&self, kind: Kind, shown: &Value, origin: &Origin) -> Result<Option<String>> {
+    /// Takes over what the origin showed when it was asked at `since`. Returns its id; none where it is no
+    /// resource of this copy.
+    pub(crate) fn absorb(
+        &self,
+        kind: Kind,
+        shown: &Value,
+        origin: &Origin,
+        since: &Moment<'_>,
+    ) -> Result<Option<String>> {
         if !self.copies(origin)? {
             return Ok(None);
         }
+        let without_gone = (kind == Kind::Group && since.any_gone()).then(|| without_gone(shown, since));
+        let shown = without_gone.as_ref().unwrap_or(shown);
         self.store()?.absorb(kind, shown, &origin.base, now_ms()).map_err(internal)
     }
 
-    /// Reads one resource from the origin into the tables. Whether the tables are right now.
+    /// The origin has a resource no longer.
+    pub(crate) fn forget(&self, kind: Kind, id: &str, origin: &Origin) -> Result<()> {
+        if self.copies(origin)? {
+            self.store()?.forget(kind, id, now_ms()).map_err(internal)?;
+        }
+        self.memory.races.note_gone(kind, id);
+        Ok(())
+    }
+
+    /// Reads one resource from the origin into the tables, under its lock. Whether the tables are right now.
     pub(crate) async fn reread(&self, kind: Kind, id: &str, origin: &Origin) -> Result<bool> {
-        let store = self.store()?;
+        let since = self.memory.races.moment();
         let Some(path) = path(&Endpoint::Resource(kind, id.to_owned()), "") else { return Ok(true) };
         let Ok(answered) = self.get(origin, path).await else { return Ok(false) };
         let done = match answered.status {
             200 => match serde_json::from_slice::<Value>(&answered.body) {
-                Ok(shown) => self.absorb(kind, &shown, origin)?.is_some(),
-                Err(_) => false,
+                Ok(shown) if shown.get("id").and_then(Value::as_str) == Some(id) => {
+                    self.absorb(kind, &shown, origin, &since)?.is_some()
+                }
+                _ => false,
             },
-            404 | 410 => {
-                store.forget(kind, id, now_ms()).map_err(internal)?;
+            // What stands in front of an origin that is away says so too, in words of its own.
+            404 | 410 if is_scim(&answered) => {
+                self.forget(kind, id, origin)?;
                 true
             }
             _ => false,
         };
         if done {
-            self.note_write(&(kind, id.to_owned()));
+            self.memory.races.note(kind, id);
         }
         Ok(done)
     }
@@ -176,6 +198,22 @@ impl Directory {
         let bodiless = matches!(answered.status, 204 | 304) || incoming.method == "HEAD";
         answer(answered.status, &headers, body.filter(|_| !bodiless))
     }
+}
+
+/// A group without the members that were found to be gone after it was asked for.
+fn without_gone(shown: &Value, since: &Moment<'_>) -> Value {
+    let mut shown = shown.clone();
+    if let Some(members) = shown.get_mut("members").and_then(Value::as_array_mut) {
+        let id =
+            |member: &Value| member.get("value").or(Some(member)).and_then(Value::as_str).map(str::to_owned);
+        members.retain(|member| !id(member).is_some_and(|id| since.is_gone(&id)));
+    }
+    shown
+}
+
+/// Whether an answer can be a SCIM server's: nothing, or a JSON object.
+pub(crate) fn is_scim(answered: &Answer) -> bool {
+    answered.body.is_empty() || serde_json::from_slice::<Map<String, Value>>(&answered.body).is_ok()
 }
 
 /// What became of a request that was to be sent on.

@@ -4,7 +4,10 @@
 //! then on whole passes find what changed behind the gateway.
 //!
 //! **A page that raced a write** never overwrites it: a resource that was written after the page was
-//! asked for, or is being written, is left alone.
+//! asked for, or is being written, is read anew when its turn comes.
+//!
+//! **Nothing falls between two pages**: each begins with the last resource of the one before. Where it does
+//! not, resources were removed meanwhile, and the pages before are read again.
 
 use crate::directory::{Configuration, Directory, internal};
 use crate::environment::now_ms;
@@ -18,6 +21,14 @@ use worker::{Result, console_error};
 
 /// Resources asked of the origin at once.
 const PAGE: i64 = 100;
+
+/// How many resources are read again where some have moved between two pages.
+const STEP_BACK: i64 = 1_000;
+
+/// A move counts as much as so many pages without one; when there is too much of it, the origin is asked
+/// again later.
+const UNREST_OF_A_MOVE: u32 = 10;
+const UNREST_MOST: u32 = 30;
 
 /// How long one alarm works before it makes room for the next, in milliseconds.
 const TURN_MS: i64 = 20_000;
@@ -33,11 +44,17 @@ impl Directory {
             return Ok(());
         }
         let storage = self.state.storage();
-        if storage.get_alarm().await?.is_none() {
+        let is_urgent = self.store()?.has_unknown_creations().map_err(internal)?;
+        if is_urgent || storage.get_alarm().await?.is_none() {
             storage.set_alarm(RETRY_LEAST_MS).await?;
         }
         self.memory.is_awake.set(true);
         Ok(())
+    }
+
+    /// Has a pass begun soon: something may be at the origin that nobody knows of.
+    pub(crate) async fn look_soon(&self) -> Result<()> {
+        self.wake_in(RETRY_LEAST_MS).await
     }
 
     pub(crate) async fn wake_in(&self, ms: i64) -> Result<()> {
@@ -95,17 +112,34 @@ impl Directory {
         let mut position = state.filling.clone().unwrap_or_else(|| Position::first(Kind::User));
         // Once a pass: a first fill takes several turns.
         if position == Position::first(Kind::User) {
+            // A fill that begins again keeps what it has, which is as old as its first beginning.
+            state.filling_since = state.filling_since.filter(|_| first).or(first.then_some(began));
             self.learn(origin, state).await?;
         }
         if !first {
             self.memory.seen.borrow_mut().clear();
         }
+        let mut unrest = 0_u32;
         loop {
             let kind = if position.kind == Kind::User.name() { Kind::User } else { Kind::Group };
             let Some(page) = self.page(origin, kind, &position, state).await? else { return Ok(None) };
+            let by_cursor = pages_by_cursor(state);
+            unrest = if page.has_moved {
+                unrest.saturating_add(UNREST_OF_A_MOVE)
+            } else {
+                unrest.saturating_sub(1)
+            };
+            if unrest > UNREST_MOST {
+                return Ok(None);
+            }
+            if page.has_moved {
+                let start = position.start.saturating_sub(STEP_BACK).max(1);
+                position = Position { start, ..Position::first(kind) };
+                continue;
+            }
             position.start = position.start.saturating_add(page.count);
             position.cursor = page.next;
-            let by_cursor = pages_by_cursor(state);
+            position.last = page.last;
             if page.count == 0
                 || (by_cursor && position.cursor.is_none())
                 || (!by_cursor && position.start > page.total)
@@ -141,13 +175,19 @@ impl Directory {
                 store.settle(intent.number).map_err(internal)?;
             }
         }
+        let as_of = state.filling_since.take().filter(|_| first).unwrap_or(began);
         state.filling = None;
-        state.synced_at = Some(began);
+        state.synced_at = Some(as_of);
         state.failures = 0;
         // A write may have noticed it meanwhile.
         state.hides_members |= store.replica().map_err(internal)?.is_some_and(|now| now.hides_members);
         store.set_replica(state).map_err(internal)?;
-        Ok(Some(i64::from(settings.max_staleness_seconds).saturating_mul(500)))
+        if store.has_unknown_creations().map_err(internal)? {
+            return Ok(Some(RETRY_LEAST_MS));
+        }
+        let age = now_ms().saturating_sub(as_of);
+        let wait = i64::from(settings.max_staleness_seconds).saturating_mul(500).saturating_sub(age);
+        Ok(Some(wait.max(RETRY_LEAST_MS)))
     }
 
     /// Asks the origin what it can do and which schemas it has. What it does not answer stays as it was.
@@ -176,11 +216,13 @@ impl Directory {
         position: &Position,
         state: &mut State,
     ) -> Result<Option<Page>> {
-        let before = self.memory.writes.get();
-        let place = match (&position.cursor, pages_by_cursor(state)) {
-            (Some(cursor), true) => format!("cursor={}", encode(cursor)),
-            (None, true) => "cursor=".to_owned(),
-            (_, false) => format!("startIndex={}", position.start),
+        let since = self.memory.races.moment();
+        let by_cursor = pages_by_cursor(state);
+        let anchor = position.last.as_ref().filter(|_| !by_cursor);
+        let place = match &position.cursor {
+            Some(cursor) if by_cursor => format!("cursor={}", encode(cursor)),
+            None if by_cursor => "cursor=".to_owned(),
+            _ => format!("startIndex={}", position.start.saturating_sub(i64::from(anchor.is_some()))),
         };
         let path = format!("/{}?{place}&count={PAGE}", kind.segment());
         let Ok(answered) = self.get(origin, path).await else { return Ok(None) };
@@ -193,27 +235,30 @@ impl Directory {
         let count = i64::try_from(resources.len()).unwrap_or(i64::MAX);
         let total = message.get("totalResults").and_then(Value::as_i64);
         let Some(total) = total.or(pages_by_cursor(state).then_some(0)) else { return Ok(None) };
+        let id = |shown: &Value| shown.get("id").and_then(Value::as_str).map(str::to_owned);
+        let has_moved = anchor.is_some() && anchor != resources.first().and_then(id).as_ref();
         for shown in resources {
             let Some(id) = shown.get("id").and_then(Value::as_str) else { continue };
             let key = (kind, id.to_owned());
             let shows_members = shown.get("members").is_some();
             state.lists_members |= shows_members;
-            let raced = self.memory.writing.borrow().contains(&key)
-                || self.memory.written.borrow().get(&key).is_some_and(|count| *count > before);
-            if kind == Kind::Group && !shows_members && !state.lists_members {
-                // Many origins leave members out of lists.
+            // Many origins leave members out of lists.
+            let hides_members = kind == Kind::Group && !shows_members && !state.lists_members;
+            if hides_members || since.has_raced(kind, id) {
                 let _turn = self.memory.locks.acquire(key.clone()).await;
                 if !self.reread(kind, id, origin).await? {
                     return Ok(None);
                 }
-            } else if !raced {
-                self.absorb(kind, shown, origin)?;
+            } else {
+                self.absorb(kind, shown, origin, &since)?;
             }
             self.memory.seen.borrow_mut().insert(key);
         }
-        self.memory.written.borrow_mut().retain(|_, count| *count > before);
         let next = message.get("nextCursor").and_then(Value::as_str).map(str::to_owned);
-        Ok(Some(Page { count, total, next }))
+        // A page of one would be followed by nothing but itself.
+        let last = resources.last().filter(|_| count > 1).and_then(id);
+        let count = count.saturating_sub(i64::from(anchor.is_some()));
+        Ok(Some(Page { count, total, next, last, has_moved }))
     }
 
     /// Removes what the origin no longer has: each is asked for, since a page may have missed it.
@@ -242,9 +287,14 @@ impl Directory {
 }
 
 struct Page {
+    /// How many resources it has that the page before had not.
     count: i64,
     total: i64,
     next: Option<String>,
+    /// The id of its last resource.
+    last: Option<String>,
+    /// Whether resources have moved between this page and the one before: some may be in neither.
+    has_moved: bool,
 }
 
 /// Whether the origin says that it pages by cursor only (RFC 9865 §4).

@@ -6,7 +6,8 @@ use crate::directory::{Directory, Incoming, internal};
 use crate::environment::now_ms;
 use crate::http::scim_error;
 use crate::origin::{Answer, Origin};
-use crate::replica::{Sent, read_body};
+use crate::races::Moment;
+use crate::replica::{Sent, is_scim, read_body, unknown_outcome};
 use scim_edge_account::published::DirectorySettings;
 use scim_edge_account::supplement::Supplement;
 use scim_edge_scim::endpoint::{Endpoint, Kind, segments};
@@ -45,23 +46,22 @@ impl Directory {
         };
         let store = self.store()?;
         let intent = store.begin(kind, id.as_deref(), &incoming.method, now_ms()).map_err(internal)?;
-        let key = id.clone().map(|id| (kind, id));
-        if let Some(key) = &key {
-            self.memory.writing.borrow_mut().insert(key.clone());
-        }
+        let _under_way = self.memory.races.begin(kind, id.as_deref());
+        let since = self.memory.races.moment();
         let lacks_patch = self.lacks_patch(incoming, settings)?;
         let outcome = match &id {
             Some(id) if lacks_patch => self.put_patched(incoming, settings, kind, id, origin).await,
             _ => self.send(incoming, origin, if_match).await,
         };
-        let result = match outcome {
+        match outcome {
             Ok(Sent::Answered(answered)) => {
-                let settled = self.take_over(incoming, kind, id.as_deref(), origin, &answered).await;
-                match settled {
-                    Ok(true) => store.settle(intent),
-                    _ => store.mark_unknown(intent),
+                match self.take_over(incoming, kind, id.as_deref(), origin, &answered, &since).await {
+                    Ok(true) => store.settle(intent).map_err(internal)?,
+                    _ => self.mark_unknown(intent, id.as_deref()).await?,
                 }
-                .map_err(internal)?;
+                if is_doubtful(&answered) {
+                    return unknown_outcome();
+                }
                 let status = format!("scim-edge; fwd=method; fwd-status={}", answered.status);
                 self.pass(incoming, origin, &answered, &status)
             }
@@ -70,25 +70,23 @@ impl Directory {
                 Ok(response)
             }
             Ok(Sent::Unknown(response)) => {
-                store.mark_unknown(intent).map_err(internal)?;
+                self.mark_unknown(intent, id.as_deref()).await?;
                 Ok(response)
             }
             Err(error) => {
-                store.mark_unknown(intent).map_err(internal)?;
+                self.mark_unknown(intent, id.as_deref()).await?;
                 Err(error)
             }
-        };
-        if let Some(key) = &key {
-            self.memory.writing.borrow_mut().remove(key);
-            self.note_write(key);
         }
-        result
     }
 
-    pub(crate) fn note_write(&self, key: &(Kind, String)) {
-        let count = self.memory.writes.get().saturating_add(1);
-        self.memory.writes.set(count);
-        self.memory.written.borrow_mut().insert(key.clone(), count);
+    /// Nobody knows what became of a write. What may have been created is looked for soon: a pass finds it.
+    async fn mark_unknown(&self, intent: i64, id: Option<&str>) -> Result<()> {
+        self.store()?.mark_unknown(intent, now_ms()).map_err(internal)?;
+        match id {
+            Some(_) => Ok(()),
+            None => self.look_soon().await,
+        }
     }
 
     /// `If-Match` as the origin understands it; where the origin gives no versions, it is checked here.
@@ -126,12 +124,17 @@ impl Directory {
         id: Option<&str>,
         origin: &Origin,
         answered: &Answer,
+        since: &Moment<'_>,
     ) -> Result<bool> {
-        let store = self.store()?;
         match answered.status {
+            // Whatever answered may not have been the origin.
+            _ if is_doubtful(answered) => match id {
+                Some(id) => self.reread(kind, id, origin).await,
+                None => Ok(false),
+            },
             200..300 if incoming.method == "DELETE" => {
                 if let Some(id) = id {
-                    store.forget(kind, id, now_ms()).map_err(internal)?;
+                    self.forget(kind, id, origin)?;
                 }
                 Ok(true)
             }
@@ -141,12 +144,6 @@ impl Directory {
                     && shown
                         .as_ref()
                         .is_some_and(|shown| kind == Kind::User || shown.get("members").is_some());
-                if let (true, Some(shown)) = (whole, &shown)
-                    && let Some(id) = self.absorb(kind, shown, origin)?
-                {
-                    self.note_write(&(kind, id));
-                    return Ok(true);
-                }
                 let named = shown
                     .as_ref()
                     .and_then(|shown| shown.get("id"))
@@ -156,8 +153,19 @@ impl Directory {
                     let location = answered.headers.iter().find(|(name, _)| *name == "location")?;
                     segments(&location.1).ok()?.pop()
                 };
-                let id = id.map(str::to_owned).or(named).or_else(located);
-                let Some(id) = id else { return Ok(false) };
+                let Some(named) = id.map(str::to_owned).or(named).or_else(located) else { return Ok(false) };
+                // What was created has been there for others while its answer was on the way.
+                let _turn = match id {
+                    Some(_) => None,
+                    None => Some(self.memory.locks.acquire((kind, named.clone())).await),
+                };
+                if let (true, Some(shown), false) = (whole, &shown, since.is_written(kind, &named))
+                    && self.absorb(kind, shown, origin, since)?.as_ref() == Some(&named)
+                {
+                    self.memory.races.note(kind, &named);
+                    return Ok(true);
+                }
+                let id = named;
                 let done = self.reread(kind, &id, origin).await?;
                 if done && incoming.method == "POST" {
                     self.notice_hidden_members(incoming, kind, &id)?;
@@ -196,4 +204,9 @@ impl Directory {
         }
         Ok(())
     }
+}
+
+/// Whether an answer says that something was done, in a form that no SCIM server uses.
+fn is_doubtful(answered: &Answer) -> bool {
+    (200..300).contains(&answered.status) && !is_scim(answered)
 }
