@@ -64,7 +64,7 @@ pub enum TokenType {
 }
 
 impl TokenType {
-    /// What it is called in rules.
+    /// How rules and headers write it.
     pub fn name(self) -> &'static str {
         match self {
             Self::Jwt => "JWT",
