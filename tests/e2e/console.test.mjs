@@ -7,7 +7,7 @@ import { createRequire } from "node:module";
 import { after, before, describe, test } from "node:test";
 import { chromium } from "../../js/runtimes.mjs";
 import { ACCOUNT, browse, go, serveConsole, signIn } from "./browser.mjs";
-import { GROUP, USER, server, until } from "./harness.mjs";
+import { server, until } from "./harness.mjs";
 
 const axe = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
 const PAGES = ["Settings", "Service accounts", "Explain a token", "Directory", "Replica", "Activity"];
@@ -78,6 +78,31 @@ describe("the console", { skip: missing }, () => {
     assert.equal(kept, '[{},{},""]');
     await page.reload();
     await page.getByRole("heading", { name: "Sign in" }).waitFor();
+    assert.deepEqual(page.complaints, []);
+  });
+
+  test("a key that is revoked ends the session", async (t) => {
+    const key = await served.calls.data("POST", "/ng/api/token", { apiKeyType: "USER", roleIdentifier: "_account_viewer", name: "short-lived" });
+    const page = await open(t, "Settings", key);
+    const { identifier } = (await served.calls.data("GET", "/ng/api/token")).find((one) => one.name === "short-lived");
+    await served.calls.data("DELETE", `/ng/api/token/${identifier}`);
+    await page.getByRole("navigation").getByRole("link", { name: "Service accounts" }).click();
+    await page.getByRole("heading", { name: "Sign in" }).waitFor();
+    await page.getByRole("alert").getByText("The key is not valid any more.").waitFor();
+  });
+
+  test("the root key makes an account with its first service account", async (t) => {
+    const page = await browser.page();
+    t.after(() => page.context().close());
+    await signIn(page, "fresh", served.gateway.rootKey);
+    await page.getByText("There is no such account yet").waitFor();
+    await page.getByRole("main").getByRole("link", { name: "service account" }).click();
+    await page.getByRole("button", { name: "New service account" }).click();
+    await page.getByLabel("Identifier").fill("entra");
+    await page.getByRole("button", { name: "Create" }).click();
+    await page.getByRole("button", { name: "Mint key for entra" }).waitFor();
+    await go(page, "Settings");
+    await page.getByLabel("SCIM JWT token issuer").waitFor();
     assert.deepEqual(page.complaints, []);
   });
 
@@ -236,80 +261,6 @@ describe("the console", { skip: missing }, () => {
     await page.getByLabel("SCIM filter").fill('displayName eq "nobody"');
     await page.getByRole("button", { name: "Search" }).click();
     await page.getByText("Nothing matches").waitFor();
-  });
-
-  test("the replica: a change behind the gateway is found by a check, and gone after a resync", async (t) => {
-    const made = await served.behind.call("POST", "/Users", { schemas: [USER], userName: "unseen@example.com" });
-    assert.equal(made.status, 201);
-    const page = await open(t, "Replica");
-    await page.getByText("live", { exact: true }).waitFor();
-    await page.getByText("up", { exact: true }).waitFor();
-    await page.getByText("closed", { exact: true }).waitFor();
-    await page.getByRole("button", { name: "Check against the origin" }).click();
-    await page.getByRole("row", { name: `missing here User ${made.body.id}` }).waitFor();
-    await page.getByRole("button", { name: "Resync" }).click();
-    await page.getByRole("dialog").getByRole("button", { name: "Resync" }).click();
-    const filter = encodeURIComponent('userName eq "unseen@example.com"');
-    await until(async () => (await served.gateway.scim(ACCOUNT, served.key).get(`/Users?filter=${filter}`)).body.totalResults === 1);
-    await page.getByRole("button", { name: "Check against the origin" }).click();
-    await page.getByRole("heading", { name: "Differences none" }).waitFor();
-  });
-
-  test("the replica: an account without an origin, and one whose origin is down", async (t) => {
-    await served.gateway.account("record");
-    const down = await server(() => ({ status: 503, body: {} }));
-    t.after(down.stop);
-    const client = await served.gateway.account("broken", { scim_origin_url: `${down.url}/scim`, scim_origin_authorization: "Bearer x" });
-    const page = await browser.page();
-    t.after(() => page.context().close());
-    await signIn(page, "record", served.gateway.rootKey);
-    await go(page, "Replica");
-    await page.getByText("The system of record").waitFor();
-    assert.equal(await page.getByRole("button", { name: "Resync" }).count(), 0);
-    await page.getByRole("button", { name: "Sign out" }).click();
-    await signIn(page, "broken", served.gateway.rootKey);
-    await until(async () => {
-      await client.call("POST", "/Users", { schemas: [USER], userName: "nobody" });
-      const { circuit } = (await served.gateway.admin("broken").call("GET", "/ng/api/scim/account/broken/.replica")).body.origin;
-      return circuit === "open";
-    });
-    await go(page, "Replica");
-    await page.getByText("down", { exact: true }).waitFor();
-    await page.getByText("open", { exact: true }).waitFor();
-    await page.getByText("Writes are answered 503 at once").waitFor();
-    assert.deepEqual(page.complaints, []);
-  });
-
-  test("activity: writes, changes of settings and refusals as they come, filtered; a day in charts", async (t) => {
-    const page = await open(t, "Activity");
-    const client = served.gateway.scim(ACCOUNT, await served.idp.mint({ sub: "demo-client" }));
-    const { status, body } = await client.call("POST", "/Groups", { schemas: [GROUP], displayName: "Watchers" });
-    assert.equal(status, 201);
-    // It comes by itself.
-    const row = page.getByRole("row").filter({ hasText: "group.create" }).filter({ hasText: body.id });
-    await row.waitFor();
-    assert.match(await row.textContent(), /ok 201.*provisioner.*demo-client/);
-    await row.getByRole("link", { name: body.id }).click();
-    await page.getByRole("heading", { name: "Watchers" }).waitFor();
-    const stranger = served.gateway.scim(ACCOUNT, await served.idp.mint({ sub: "another-client" }));
-    assert.equal((await stranger.get("/Users")).status, 401);
-    await go(page, "Activity");
-    await page.getByLabel("Kind").selectOption("refused");
-    await page.getByRole("row").filter({ hasText: "claim_mismatch" }).first().waitFor();
-    assert.equal(await page.getByRole("row").filter({ hasText: "group.create" }).count(), 0);
-    await page.getByLabel("Kind").selectOption("settings");
-    await page.getByRole("row").filter({ hasText: "settings" }).nth(1).waitFor();
-    await page.getByLabel("Principal").fill("nobody at all");
-    await page.getByText("Nothing matches the filters.").waitFor();
-    const chart = page.getByRole("img", { name: /^Requests of the last 24 hours: [1-9]/ });
-    await until(async () => {
-      await go(page, "Replica");
-      await go(page, "Activity");
-      return (await chart.count()) === 1;
-    });
-    assert.ok((await chart.locator("rect").count()) > 0);
-    await page.getByText("The same as a table").click();
-    await page.getByRole("region", { name: "The last 24 hours" }).getByRole("rowheader").first().waitFor();
   });
 
   test("the root key reads the directory through a key for an hour", async (t) => {
