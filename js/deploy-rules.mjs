@@ -148,8 +148,9 @@ function* assets({ config, folder }) {
   for (const path of all.filter((one) => statSync(one).size > ASSET.bytes)) {
     yield error(`the asset ${relative(where, path)} is larger than the platform's 25 MiB`, "remove it or make it smaller");
   }
-  if (config.assets.run_worker_first === true) return undefined;
-  // An asset is served before the Worker is asked: one with the name of an API's path would take its place.
+  const first = config.assets.run_worker_first;
+  if (first === true || (Array.isArray(first) && first.includes("/*"))) return undefined;
+  // Else an asset is served before the Worker is asked: one with the name of an API's path would take its place.
   for (const path of all.map((one) => relative(where, one)).filter((one) => /^(ng|authz|gateway|healthz|readyz|metrics)(\/|\.html$|$)/.test(one))) {
     yield error(`the asset ${path} stands in the place of the API`, "rename it");
   }

@@ -32,6 +32,8 @@ const parts = {
   },
   /** That this repository could be deployed as it is: everything but the upload. */
   deploy: () => node(join("js", "deploy.mjs"), "--dry-run"),
+  /** Licences, sources and advisories, as far as they can be had. */
+  audit: () => node(join("js", "audit.mjs")),
   e2e: () => node("--test", "--test-concurrency=1", "--test-timeout=300000", "--test-reporter=spec", ...tests()),
 };
 

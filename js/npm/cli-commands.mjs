@@ -112,7 +112,7 @@ async function explainToken({ gateway, values, input }) {
 }
 
 function showReplica(status) {
-  const { fill, origin, lastCheck } = status;
+  const { fill, pass, origin, lastCheck } = status;
   pairs([
     ["mode", status.mode === "record" ? "system of record" : "copy of an origin"],
     ["state", status.state],
@@ -121,6 +121,7 @@ function showReplica(status) {
     ["age", status.ageSeconds === null ? null : `${status.ageSeconds} s (at most ${status.maxStalenessSeconds} s)`],
     ["compared", status.syncedAt === null ? null : time(status.syncedAt)],
     ["filling", fill && `${fill.copied}${fill.total === null ? "" : ` of ${fill.total}`}, ${Math.round(fill.perSecond)}/s`],
+    ["under way", pass && `${pass.purpose}, ${pass.pages} pages`],
     ["origin", origin && `${origin.host}, ${origin.health}`],
     ["circuit", origin && `${origin.circuit}${origin.failures ? `, ${origin.failures} failures` : ""}${origin.retryAt ? `, asked again at ${time(origin.retryAt)}` : ""}`],
     ["unknown outcomes", status.unknownOutcomes],
@@ -133,13 +134,24 @@ async function replicaStatus({ gateway, values }) {
   return values.json ? printJson(status) : showReplica(status);
 }
 
-/** Asks for the replica's state until `isDone` says so, showing how far a fill is. */
+/** How many resources are read in a page of a pass. */
+const PAGE = 100;
+
+/** How far the reading of the origin is: a first fill counts resources, later passes pages. */
+function reading({ fill, pass, users, groups }) {
+  if (fill || !pass) return fill;
+  const total = Math.ceil(users / PAGE) + Math.ceil(groups / PAGE);
+  return { copied: pass.pages, total: Math.max(total, pass.pages), unit: " pages" };
+}
+
+/** Asks for the replica's state until `isDone` says so, showing how far the reading is. */
 async function watch(gateway, title, isDone) {
   const bar = progress(title);
   try {
     for (;;) {
       const status = await gateway.operate("GET", ".replica");
-      if (status.fill) bar.show(status.fill);
+      const far = reading(status);
+      if (far) bar.show(far);
       if (isDone(status)) return status;
       await sleep(POLL_MS);
     }
@@ -153,7 +165,7 @@ async function resync({ gateway, values }) {
   let status = await gateway.operate("POST", ".resync");
   if (!values["no-wait"]) {
     const isNew = (one) => one.syncedAt !== null && one.syncedAt > (before.syncedAt ?? 0);
-    status = await watch(gateway, "Copying", (one) => one.fill === null && one.state === "live" && isNew(one));
+    status = await watch(gateway, "Copying", (one) => reading(one) === null && one.state === "live" && isNew(one));
   }
   return values.json ? printJson(status) : showReplica(status);
 }
@@ -195,6 +207,15 @@ const keyOptions = {
   days: { type: "string", value: "N", about: "how long it is good; without it, until it is revoked" },
 };
 const roleOption = (about) => ({ role: { type: "string", value: "ROLE", about } });
+
+/** Options that every command has. */
+export const COMMON = {
+  url: { type: "string", value: "URL", about: "the gateway (environment: SCIM_EDGE_URL)" },
+  account: { type: "string", value: "ACCOUNT", about: "the account (environment: SCIM_EDGE_ACCOUNT)" },
+  "key-file": { type: "string", value: "FILE", about: "holds the API key, - is standard input (environment: SCIM_EDGE_KEY, the key itself)" },
+  json: { type: "boolean", about: "the gateway's own JSON in the place of tables" },
+  help: { type: "boolean", short: "h", about: "this text" },
+};
 
 /** `arguments` is the least and the most of them. */
 export const COMMANDS = [

@@ -35,10 +35,10 @@ export function progress(title) {
   const watched = process.stderr.isTTY;
   let last = "";
   return {
-    show({ copied, total, perSecond }) {
+    show({ copied, total, perSecond, unit = "" }) {
       const share = total > 0 ? Math.min(1, copied / total) : undefined;
       const rate = perSecond > 0 ? `, ${Math.round(perSecond)}/s` : "";
-      const count = total > 0 ? `${copied} of ${total}` : `${copied}`;
+      const count = (total > 0 ? `${copied} of ${total}` : `${copied}`) + unit;
       const bar = share === undefined ? "" : `[${"#".repeat(Math.floor(share * 30)).padEnd(30, "-")}] `;
       const line = watched ? `${title} ${bar}${count}${rate}` : `${title} ${count}`;
       if (line === last) return;

@@ -4,18 +4,9 @@
 import { readFileSync } from "node:fs";
 import { text } from "node:stream/consumers";
 import { parseArgs } from "node:util";
-import { COMMANDS } from "./cli-commands.mjs";
+import { COMMANDS, COMMON } from "./cli-commands.mjs";
 import { CommandError, EXIT, connect } from "./cli-gateway.mjs";
 import { note } from "./cli-output.mjs";
-
-/** Options that every command has. */
-const COMMON = {
-  url: { type: "string", value: "URL", about: "the gateway (environment: SCIM_EDGE_URL)" },
-  account: { type: "string", value: "ACCOUNT", about: "the account (environment: SCIM_EDGE_ACCOUNT)" },
-  "key-file": { type: "string", value: "FILE", about: "holds the API key, - is standard input (environment: SCIM_EDGE_KEY, the key itself)" },
-  json: { type: "boolean", about: "the gateway's own JSON in the place of tables" },
-  help: { type: "boolean", short: "h", about: "this text" },
-};
 
 const CODES = `Exit codes:
   0  done

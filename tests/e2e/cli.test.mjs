@@ -3,10 +3,11 @@
 
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
+import { COMMANDS, COMMON } from "../../js/npm/cli-commands.mjs";
 import { root } from "../../js/tools.mjs";
 import { start } from "./harness.mjs";
 
@@ -18,6 +19,9 @@ after(async () => {
 });
 
 const account = "cli";
+/** Names that look like settings and are none: the group they are in, and permissions. */
+const isOther = (name) => name === "scim_jwt_token_configuration_g1" || /^scim_replica_(view|manage)$/.test(name);
+
 const EMPTY = { SCIM_EDGE_URL: undefined, SCIM_EDGE_ACCOUNT: undefined, SCIM_EDGE_KEY: undefined };
 
 /** Runs a command; `env` is what stands in the environment for it. */
@@ -72,6 +76,24 @@ test("a command line that is wrong is code 2, and says how it would be right", a
   await fails(2, /--days must be/, ["keys", "create", "--days", "never"]);
   await fails(2, /IDENTIFIER=VALUE/, ["settings", "set", "scim_dialect"]);
   await fails(2, /there is no such file/, ["settings", "get", "--key-file", join(folder, "none")]);
+});
+
+test("the documents name commands, options and settings that there are", async () => {
+  await done(["service-accounts", "create", "reader"], { env: { SCIM_EDGE_ACCOUNT: "documents" } });
+  const settings = (await json(["settings", "get"], { env: { SCIM_EDGE_ACCOUNT: "documents" } })).map((one) => one.setting.identifier);
+  const wrong = [];
+  for (const file of ["docs/deploy.md", "docs/walk.md", "SECURITY.md", "README.md", "pkg/README.md"]) {
+    const text = readFileSync(join(root, file), "utf8");
+    for (const [, named, rest] of text.matchAll(/\bscim-edge ((?:settings|service-accounts|token|replica|keys) [a-z]+|tail)\b([^`\n|;)]*)/g)) {
+      const command = COMMANDS.find((one) => one.name === named);
+      if (!command) wrong.push(`${file}: ${named}`);
+      for (const [, option] of rest.matchAll(/ --([a-z-]+)/g)) {
+        if (!(option in { ...COMMON, ...command?.options })) wrong.push(`${file}: ${named} --${option}`);
+      }
+    }
+    for (const [, name] of text.matchAll(/\b(scim_(?:jwt_token|origin|replica|patch|dialect)[a-z_]*)\b/g)) if (!settings.includes(name) && !isOther(name)) wrong.push(`${file}: ${name}`);
+  }
+  assert.deepEqual(wrong, []);
 });
 
 test("from an empty gateway: a service account, settings, and what they are", async () => {

@@ -140,7 +140,7 @@ test("a bundle that is too large for a plan, and one without a class", async () 
 });
 
 test("assets: a folder that is not there, is empty, or stands in the place of the API", async () => {
-  const text = (directory) => `${wrangler.replace(/\[assets\][^[]*/, "")}\n[assets]\ndirectory = "${directory}"\n`;
+  const text = (directory) => `${wrangler.replace(/\[assets\]\n(?:.+\n)*/, "")}\n[assets]\ndirectory = "${directory}"\n`;
   has(await check(text("no-such")), "error", /there is no folder no-such of assets/);
   mkdirSync(join(folder, "public", "ng"), { recursive: true });
   has(await check(text("public")), "error", /public of assets is empty/);
