@@ -31,8 +31,7 @@ async function explain(page, { idp }) {
   await page.getByLabel("Token", { exact: true }).fill(await idp.mint({ sub: "another-client" }));
   await page.getByRole("button", { name: "Explain" }).click();
   await page.getByRole("heading", { name: "Refused" }).waitFor();
-  await page.getByRole("heading", { name: "Refused" }).scrollIntoViewIfNeeded();
-  await page.evaluate(() => globalThis.scrollBy(0, 260));
+  await page.locator(".steps li.bad").last().evaluate((step) => step.scrollIntoView({ block: "end" }));
 }
 
 async function search(page) {

@@ -7,7 +7,7 @@ import { createRequire } from "node:module";
 import { after, before, describe, test } from "node:test";
 import { chromium } from "../../js/runtimes.mjs";
 import { ACCOUNT, browse, go, serveConsole, signIn } from "./browser.mjs";
-import { server, until } from "./harness.mjs";
+import { USER, server, until } from "./harness.mjs";
 
 const axe = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
 const PAGES = ["Settings", "Service accounts", "Explain a token", "Directory", "Replica", "Activity"];
@@ -261,6 +261,48 @@ describe("the console", { skip: missing }, () => {
     await page.getByLabel("SCIM filter").fill('displayName eq "nobody"');
     await page.getByRole("button", { name: "Search" }).click();
     await page.getByText("Nothing matches").waitFor();
+  });
+
+  test("the replica: a change behind the gateway is found by a check, and gone after a resync", async (t) => {
+    const made = await served.behind.call("POST", "/Users", { schemas: [USER], userName: "unseen@example.com" });
+    assert.equal(made.status, 201);
+    const page = await open(t, "Replica");
+    await page.getByText("live", { exact: true }).waitFor();
+    await page.getByText("up", { exact: true }).waitFor();
+    await page.getByText("closed", { exact: true }).waitFor();
+    await page.getByRole("button", { name: "Check against the origin" }).click();
+    await page.getByRole("row", { name: `missing here User ${made.body.id}` }).waitFor();
+    await page.getByRole("button", { name: "Resync" }).click();
+    await page.getByRole("dialog").getByRole("button", { name: "Resync" }).click();
+    const filter = encodeURIComponent('userName eq "unseen@example.com"');
+    await until(async () => (await served.gateway.scim(ACCOUNT, served.key).get(`/Users?filter=${filter}`)).body.totalResults === 1);
+    await page.getByRole("button", { name: "Check against the origin" }).click();
+    await page.getByRole("heading", { name: "Differences none" }).waitFor();
+  });
+
+  test("the replica: an account without an origin, and one whose origin is down", async (t) => {
+    await served.gateway.account("record");
+    const down = await server(() => ({ status: 503, body: {} }));
+    t.after(down.stop);
+    const client = await served.gateway.account("broken", { scim_origin_url: `${down.url}/scim`, scim_origin_authorization: "Bearer x" });
+    const page = await browser.page();
+    t.after(() => page.context().close());
+    await signIn(page, "record", served.gateway.rootKey);
+    await go(page, "Replica");
+    await page.getByText("The system of record").waitFor();
+    assert.equal(await page.getByRole("button", { name: "Resync" }).count(), 0);
+    await page.getByRole("button", { name: "Sign out" }).click();
+    await signIn(page, "broken", served.gateway.rootKey);
+    await until(async () => {
+      await client.call("POST", "/Users", { schemas: [USER], userName: "nobody" });
+      const { circuit } = (await served.gateway.admin("broken").call("GET", "/ng/api/scim/account/broken/.replica")).body.origin;
+      return circuit === "open";
+    });
+    await go(page, "Replica");
+    await page.getByText("down", { exact: true }).waitFor();
+    await page.getByText("open", { exact: true }).waitFor();
+    await page.getByText("Writes are answered 503 at once").waitFor();
+    assert.deepEqual(page.complaints, []);
   });
 
   test("the root key reads the directory through a key for an hour", async (t) => {

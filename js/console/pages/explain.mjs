@@ -27,7 +27,7 @@ export function Explain() {
     <section class="card" aria-label="What to explain">
       <form onSubmit=${submit} autocomplete="off">
         <${Field} label="Token" help="A JWT as a client sends it. It goes to this gateway only, and is neither stored nor logged.">
-          ${(props) => html`<textarea ...${props} class="mono" rows="6" required spellcheck=${false} autocapitalize="none" value=${token}
+          ${(props) => html`<textarea ...${props} class="mono" rows="5" required spellcheck=${false} autocapitalize="none" value=${token}
             onInput=${(event) => setToken(event.target.value)}></textarea>`}
         <//>
         <${Notice} kind="bad" text=${error} />
