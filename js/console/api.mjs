@@ -51,6 +51,8 @@ export function session(account, key) {
   const own = /^(pat|sat)\./.test(key);
   return {
     account,
+    /** Whether the key is the account's own; of what is not there the root key learns the same as a wrong one. */
+    own,
     /** The key's public part. */
     keyName: own ? key.split(".").slice(0, 3).join(".") : "root key",
     base,

@@ -6,12 +6,16 @@ import { createContext, html, useCallback, useContext, useEffect, useId, useRef,
 export const Context = createContext(null);
 export const useSession = () => useContext(Context).session;
 
+/** Whether a failure means that the session is over. */
+const isOver = (error, { session }) => error.status === 401 && session.own;
+const OVER = "The key is not valid any more.";
+
 /**
  * What a call answers, asked when the page opens and with `reload`. A key that is not valid any more
  * ends the session.
  */
 export function useLoad(load, what = []) {
-  const { signOut } = useContext(Context);
+  const context = useContext(Context);
   const [state, setState] = useState({ data: undefined, error: null, busy: true });
   const latest = useRef(0);
   const reload = useCallback(async () => {
@@ -22,7 +26,7 @@ export function useLoad(load, what = []) {
       if (mine === latest.current) setState({ data, error: null, busy: false });
     } catch (error) {
       if (mine !== latest.current) return;
-      if (error.status === 401) return signOut("The key is not valid any more.");
+      if (isOver(error, context)) return context.signOut(OVER);
       setState((before) => ({ ...before, error, busy: false }));
     }
   }, what);
@@ -47,7 +51,7 @@ export function useEvery(milliseconds, work) {
 
 /** An action of a button: while it runs, its failure, and what it had to say. */
 export function useAction() {
-  const { signOut } = useContext(Context);
+  const context = useContext(Context);
   const [state, setState] = useState({ busy: false, error: null, done: null });
   const run = useCallback(async (work) => {
     setState({ busy: true, error: null, done: null });
@@ -56,11 +60,11 @@ export function useAction() {
       setState({ busy: false, error: null, done: typeof done === "string" ? done : null });
       return true;
     } catch (error) {
-      if (error.status === 401) return signOut("The key is not valid any more.");
+      if (isOver(error, context)) return context.signOut(OVER);
       setState({ busy: false, error: error.message, done: null });
       return false;
     }
-  }, [signOut]);
+  }, [context]);
   return { ...state, run };
 }
 
@@ -89,7 +93,10 @@ export function Loaded({ of, what, children }) {
   if (of.data !== undefined) {
     return html`${of.error && html`<${Notice} kind="bad" text=${of.error.message} />`}${children(of.data)}`;
   }
-  if (of.error?.status === 404 && of.error.body?.code !== "ENTITY_NOT_FOUND") {
+  if (of.error?.body?.code === "ENTITY_NOT_FOUND") {
+    return html`<${Empty} title="There is no such account yet">The root key makes it with the first <a href="#/access">service account</a>.<//>`;
+  }
+  if (of.error?.status === 404) {
     return html`<${Empty} title=${`${what} not available`}>This gateway's version does not serve it.<//>`;
   }
   if (of.error) {

@@ -15,6 +15,7 @@ export async function serveDemo({ gateway, port, state, origin }) {
   const stops = [idp.stop];
   const account = admin(gateway.url, gateway.rootKey, ACCOUNT);
   await account.serviceAccount("provisioner", "_scim_provisioner");
+  let behind;
   if (origin) {
     await account.set({ scim_origin_url: origin, scim_origin_authorization: "passthrough" });
   } else {
@@ -23,15 +24,18 @@ export async function serveDemo({ gateway, port, state, origin }) {
     const record = admin(own.url, own.rootKey, ACCOUNT);
     await record.serviceAccount("gateway", "_scim_provisioner");
     const key = await record.mint("gateway");
-    await step("Filling the demonstration's origin", () => seed(scim(own.url, ACCOUNT, key)));
+    behind = scim(own.url, ACCOUNT, key);
+    await step("Filling the demonstration's origin", () => seed(behind));
     await account.set({
-      scim_origin_url: scim(own.url, ACCOUNT).base,
+      scim_origin_url: behind.base,
       scim_origin_authorization: `Bearer ${key}`,
     });
   }
   return {
     account: ACCOUNT,
     idp: idp.url,
+    /** The demonstration's own origin, for changes behind the gateway. */
+    behind,
     stop: async () => {
       for (const stop of stops.reverse()) await stop();
     },

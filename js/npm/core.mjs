@@ -97,13 +97,11 @@ class Policy {
   }
 
   async authorize(request) {
-    const what = asked(request);
-    return decided(this.#core.known(...what) ?? (await this.#core.authorize(...what)));
+    return decided(await this.#core.authorize(...asked(request)));
   }
 
   authorizeSync(request) {
-    const what = asked(request);
-    return decided(this.#core.known(...what) ?? this.#core.authorizeSync(...what));
+    return decided(this.#core.authorizeSync(...asked(request)));
   }
 
   async explain(token) {

@@ -10,6 +10,7 @@ mod cursor;
 mod extension;
 mod list;
 pub mod message;
+pub mod pass;
 mod render;
 pub mod replica;
 pub mod sql;

@@ -11,9 +11,10 @@
 use crate::Directory;
 use crate::capabilities::Capabilities;
 use crate::circuit::Circuit;
+use crate::pass::{Check, Pass, Purpose, modified};
 use crate::render::{OPEN_BASE, opaque, own_version, without_groups};
 use crate::sql::{Bind, Row, Sql, SqlError};
-use crate::store::{Content, Member, number};
+use crate::store::{Content, Member, Stored, number};
 use scim_edge_scim::dialect::Dialect;
 use scim_edge_scim::endpoint::Kind;
 use scim_edge_scim::error::Error;
@@ -34,9 +35,6 @@ pub struct State {
     /// Where the first fill goes on; none once it is complete.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub filling: Option<Position>,
-    /// When the first fill was begun, in milliseconds since the epoch.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub filling_since: Option<i64>,
     /// When the copy was last known to be whole, in milliseconds since the epoch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub synced_at: Option<i64>,
@@ -52,6 +50,27 @@ pub struct State {
     /// Whether the origin was given members that its reads do not show.
     #[serde(default)]
     pub hides_members: bool,
+    /// When the first fill began, in milliseconds since the epoch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fill_began: Option<i64>,
+    /// How many users and groups the origin counted when the first fill began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fill_total: Option<i64>,
+    /// The pass under way, once the first fill is complete.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pass: Option<Pass>,
+    /// The pass that an operator asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wanted: Option<Purpose>,
+    /// When the last pass over everything began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub whole_at: Option<i64>,
+    /// Whether the origin finds changes by time; none where that is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filters_times: Option<bool>,
+    /// What the last check found.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_check: Option<Check>,
 }
 
 /// A place in the origin's lists.
@@ -67,12 +86,74 @@ pub struct Position {
     /// The resource before it, which the next page has to begin with: else something moved between them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last: Option<String>,
+    /// How much has moved between pages lately.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub unrest: u32,
 }
+
+fn is_zero(number: &u32) -> bool {
+    *number == 0
+}
+
+/// A page of the origin's, as far as it says where to go on.
+#[derive(Clone, Debug, Default)]
+pub struct Place {
+    /// How many resources it has that the page before had not.
+    pub count: i64,
+    /// How many there are in all.
+    pub total: i64,
+    /// Where an origin that pages by cursor goes on.
+    pub next: Option<String>,
+    /// The id of its last resource.
+    pub last: Option<String>,
+    /// Whether resources have moved between this page and the one before: some may be in neither.
+    pub has_moved: bool,
+}
+
+/// Where a page leads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// To the next page, or back to one that has to be read again.
+    Page,
+    /// It was the last.
+    End,
+    /// Nowhere, for now: too much moves.
+    Unrest,
+}
+
+/// How many resources are read again where some have moved between two pages.
+const STEP_BACK: i64 = 1_000;
+
+/// A move counts as much as so many pages without one; when there is too much of it, the origin is asked
+/// again later.
+const UNREST_OF_A_MOVE: u32 = 10;
+const UNREST_MOST: u32 = 30;
 
 impl Position {
     /// The first resource of a kind.
     pub fn first(kind: Kind) -> Self {
-        Self { kind: kind.name().to_owned(), start: 1, cursor: None, last: None }
+        Self { kind: kind.name().to_owned(), start: 1, cursor: None, last: None, unrest: 0 }
+    }
+
+    /// The kind of the resources.
+    pub fn of(&self) -> Kind {
+        if self.kind == Kind::User.name() { Kind::User } else { Kind::Group }
+    }
+
+    /// Moves behind a page.
+    pub fn advance(&mut self, page: Place, by_cursor: bool) -> Step {
+        if page.has_moved {
+            let unrest = self.unrest.saturating_add(UNREST_OF_A_MOVE);
+            let start = self.start.saturating_sub(STEP_BACK).max(1);
+            *self = Self { start, unrest, ..Self::first(self.of()) };
+            return if unrest > UNREST_MOST { Step::Unrest } else { Step::Page };
+        }
+        self.unrest = self.unrest.saturating_sub(1);
+        self.start = self.start.saturating_add(page.count);
+        (self.cursor, self.last) = (page.next, page.last);
+        let is_end =
+            page.count <= 0 || if by_cursor { self.cursor.is_none() } else { self.start > page.total };
+        if is_end { Step::End } else { Step::Page }
     }
 }
 
@@ -82,12 +163,18 @@ impl State {
         Self {
             origin: origin.to_owned(),
             filling: Some(Position::first(Kind::User)),
-            filling_since: None,
             synced_at: None,
             failures: 0,
             capabilities: None,
             lists_members: false,
             hides_members: false,
+            fill_began: None,
+            fill_total: None,
+            pass: None,
+            wanted: None,
+            whole_at: None,
+            filters_times: None,
+            last_check: None,
         }
     }
 }
@@ -164,6 +251,7 @@ impl<S: Sql> Directory<S> {
                 "DELETE FROM email",
                 "DELETE FROM resource",
                 "DELETE FROM intent",
+                "DELETE FROM seen",
                 "DELETE FROM extension WHERE learned = 1",
             ] {
                 self.store.sql.query(text, &[])?;
@@ -184,31 +272,12 @@ impl<S: Sql> Directory<S> {
         base: &str,
         now_ms: i64,
     ) -> Result<Option<String>, SqlError> {
-        let Some(mut resource) = shown.as_object().cloned() else { return Ok(None) };
-        let Some(id) =
-            resource.get("id").and_then(Value::as_str).filter(|id| !id.is_empty()).map(str::to_owned)
-        else {
-            return Ok(None);
-        };
-        let meta = match resource.shift_remove("meta") {
-            Some(Value::Object(mut meta)) => {
-                meta.shift_remove("location");
-                meta.insert("resourceType".into(), kind.name().into());
-                Value::Object(meta).to_string()
-            }
-            _ => Value::Object(Map::from_iter([("resourceType".to_owned(), Value::from(kind.name()))]))
-                .to_string(),
-        };
-        let members = resource.shift_remove("members");
-        resource.shift_remove("groups");
-        let mut body = Value::Object(resource);
-        relocate(&mut body, base, OPEN_BASE);
-        let Value::Object(body) = body else { return Ok(None) };
-        let content = Content { resource: &body, origin_meta: Some(&meta) };
+        let Some(found) = Shown::of(kind, shown, base) else { return Ok(None) };
+        let content = Content { resource: &found.body, origin_meta: Some(&found.meta) };
         self.store.sql.transaction(|| {
-            let seq = match self.store.get(kind, &id)? {
+            let seq = match self.store.get(kind, &found.id)? {
                 Some(old) => {
-                    if old.resource()? != body || old.origin_meta.as_deref() != Some(&meta) {
+                    if !found.is_stored(&old)? {
                         self.store.update(&old, &content, now_ms)?;
                     }
                     old.seq
@@ -216,16 +285,56 @@ impl<S: Sql> Directory<S> {
                 None => self.store.insert(kind, &content, now_ms)?,
             };
             if kind == Kind::Group {
-                self.absorb_members(seq, members.as_ref(), now_ms)?;
+                self.absorb_members(seq, &found.members, now_ms)?;
             }
             Ok::<(), SqlError>(())
         })?;
-        Ok(Some(id))
+        Ok(Some(found.id))
     }
 
-    fn absorb_members(&self, seq: i64, shown: Option<&Value>, now_ms: i64) -> Result<(), SqlError> {
-        let shown = shown.and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-        let members: Vec<Member> = shown.iter().filter_map(member).collect();
+    /// How a resource that the origin shows compares with the copy's; none where it is no resource.
+    pub fn compare(&self, kind: Kind, shown: &Value, base: &str) -> Result<Option<Comparison>, SqlError> {
+        let Some(mut found) = Shown::of(kind, shown, base) else { return Ok(None) };
+        let Some(stored) = self.store.get(kind, &found.id)? else { return Ok(Some(Comparison::Missing)) };
+        let mut same = found.is_stored(&stored)?;
+        if same && kind == Kind::Group {
+            let mut members = self.store.members(stored.seq)?;
+            for list in [&mut members, &mut found.members] {
+                list.sort_by(|a, b| a.id.cmp(&b.id));
+                list.dedup_by(|a, b| a.id == b.id);
+            }
+            // What kind a member is the copy may know better than the origin tells.
+            same = members.iter().map(|member| &member.id).eq(found.members.iter().map(|member| &member.id));
+        }
+        Ok(Some(if same { Comparison::Same } else { Comparison::Different }))
+    }
+
+    /// Forgets which resources a pass has seen.
+    pub fn begin_pass(&self) -> Result<(), SqlError> {
+        self.store.sql.query("DELETE FROM seen", &[])?;
+        Ok(())
+    }
+
+    /// Stores which resources a page showed.
+    pub fn mark_seen(&self, page: i64, kind: Kind, ids: &[String]) -> Result<(), SqlError> {
+        let text = "INSERT INTO seen (page, seqs)
+            SELECT ?1, json_group_array(seq) FROM resource
+                WHERE kind = ?2 AND id IN (SELECT value FROM json_each(?3))
+            ON CONFLICT (page) DO UPDATE SET seqs = excluded.seqs";
+        let ids = serde_json::json!(ids).to_string();
+        self.store.sql.query(text, &[page.into(), number(kind).into(), ids.as_str().into()])?;
+        Ok(())
+    }
+
+    /// Resources that no page of the pass has shown.
+    pub fn unseen(&self, kind: Kind, count: i64) -> Result<Vec<String>, SqlError> {
+        let text = "SELECT id FROM resource WHERE kind = ?
+            AND seq NOT IN (SELECT j.value FROM seen, json_each(seen.seqs) j) ORDER BY seq LIMIT ?";
+        let rows = self.store.sql.query(text, &[number(kind).into(), count.into()])?;
+        rows.into_iter().map(|mut row| row.text()).collect()
+    }
+
+    fn absorb_members(&self, seq: i64, members: &[Member], now_ms: i64) -> Result<(), SqlError> {
         let wanted: std::collections::HashSet<&str> =
             members.iter().map(|member| member.id.as_str()).collect();
         let before = self.store.members(seq)?;
@@ -261,6 +370,14 @@ impl<S: Sql> Directory<S> {
         Ok(stored
             .filter(|stored| stored.origin_meta.as_deref().is_some_and(|meta| meta.contains("\"version\"")))
             .map(|stored| format!("W/\"{}\"", own_version(&stored))))
+    }
+
+    /// When the origin last modified a resource, as the copy has it, in milliseconds since the epoch.
+    pub fn origin_modified(&self, kind: Kind, id: &str) -> Result<Option<i64>, SqlError> {
+        let stored = self.store.get(kind, id)?;
+        let meta =
+            stored.and_then(|stored| serde_json::from_str::<Value>(stored.origin_meta.as_deref()?).ok());
+        Ok(meta.and_then(|meta| modified(&serde_json::json!({ "meta": meta }))))
     }
 
     /// A resource as it is after a PATCH, for an origin that only takes whole ones: `shown` is what the
@@ -305,13 +422,6 @@ impl<S: Sql> Directory<S> {
     /// How many resources there are.
     pub fn count(&self, kind: Kind) -> Result<i64, SqlError> {
         self.store.count(kind)
-    }
-
-    /// The ids of a kind, in batches: those behind `after` (0 at first), with the place to go on from.
-    pub fn ids(&self, kind: Kind, after: i64, count: i64) -> Result<Vec<(i64, String)>, SqlError> {
-        let text = "SELECT seq, id FROM resource WHERE kind = ? AND seq > ? ORDER BY seq LIMIT ?";
-        let rows = self.store.sql.query(text, &[number(kind).into(), after.into(), count.into()])?;
-        rows.into_iter().map(|mut row| Ok((row.integer()?, row.text()?))).collect()
     }
 
     /// Stores that a write is about to leave.
@@ -366,6 +476,52 @@ impl<S: Sql> Directory<S> {
             })
         };
         self.store.sql.query(text, &[])?.into_iter().map(intent).collect()
+    }
+}
+
+/// How a resource of the origin's compares with the copy's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Comparison {
+    Same,
+    Different,
+    Missing,
+}
+
+/// A resource as the origin shows it, taken apart as the tables are.
+struct Shown {
+    id: String,
+    body: Map<String, Value>,
+    meta: String,
+    members: Vec<Member>,
+}
+
+impl Shown {
+    fn of(kind: Kind, shown: &Value, base: &str) -> Option<Self> {
+        let mut resource = shown.as_object()?.clone();
+        let id = resource.get("id").and_then(Value::as_str).filter(|id| !id.is_empty())?.to_owned();
+        let meta = match resource.shift_remove("meta") {
+            Some(Value::Object(mut meta)) => {
+                meta.shift_remove("location");
+                meta.insert("resourceType".into(), kind.name().into());
+                Value::Object(meta).to_string()
+            }
+            _ => Value::Object(Map::from_iter([("resourceType".to_owned(), Value::from(kind.name()))]))
+                .to_string(),
+        };
+        let members = resource.shift_remove("members");
+        let members = members.as_ref().and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        let members = members.iter().filter_map(member).collect();
+        resource.shift_remove("groups");
+        let mut body = Value::Object(resource);
+        relocate(&mut body, base, OPEN_BASE);
+        let Value::Object(body) = body else { return None };
+        Some(Self { id, body, meta, members })
+    }
+
+    /// Whether the stored resource is the same, but for members.
+    fn is_stored(&self, stored: &Stored) -> Result<bool, SqlError> {
+        Ok(stored.resource()? == self.body && stored.origin_meta.as_deref() == Some(&self.meta))
     }
 }
 

@@ -14,7 +14,7 @@
 use crate::sql::{Bind, Sql, SqlError};
 
 /// Each step makes the tables of its number out of those of the number before.
-const STEPS: [&[&str]; 4] = [
+const STEPS: [&[&str]; 5] = [
     &[
         "CREATE TABLE resource (
         seq INTEGER PRIMARY KEY,
@@ -62,6 +62,8 @@ const STEPS: [&[&str]; 4] = [
     &[],
     // Proofs that were used (RFC 9449 §11.1), until they are too old to be used again.
     &["CREATE TABLE proof (id TEXT PRIMARY KEY, expires INTEGER NOT NULL) STRICT, WITHOUT ROWID"],
+    // What the pass over the origin under way has seen: a row for each page, a JSON array of numbers.
+    &["CREATE TABLE seen (page INTEGER PRIMARY KEY, seqs TEXT NOT NULL) STRICT"],
 ];
 
 /// The number of the step that changed how texts fold.

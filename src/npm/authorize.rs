@@ -75,15 +75,12 @@ impl Account {
         Settings { account: &self.published.account, version: 0, rules: &self.published.rules }
     }
 
-    /// Decides about a bearer's token that was verified before; `undefined` about any other request.
-    pub(crate) fn known(&self, request: &Request) -> JsValue {
-        let Ok((token, shown)) = request.token() else { return JsValue::UNDEFINED };
-        match self.verified(token) {
-            Some(known) if !shown.bound && known.verified.bound_to().is_none() => {
-                self.permit(&known, request, None)
-            }
-            _ => JsValue::UNDEFINED,
-        }
+    /// Decides about a bearer's token that was verified before, and about no other request.
+    pub(crate) fn known(&self, request: &Request) -> Option<JsValue> {
+        let (token, shown) = request.token().ok()?;
+        let known = self.verified(token)?;
+        let is_bearers = !shown.bound && known.verified.bound_to().is_none();
+        is_bearers.then(|| self.permit(&known, request, None))
     }
 
     fn verified(&self, token: &str) -> Option<Rc<Known<Decisions>>> {

@@ -17,6 +17,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
+use wasm_bindgen_futures::future_to_promise;
 
 const SETTINGS: Limits = Limits { bytes: 1 << 20, depth: 16 };
 
@@ -66,28 +67,22 @@ impl Policy {
         Ok(Self(Rc::new(Account::new(published, Engine::new(host, keys, development)))))
     }
 
-    /// Decides about a request whose token was verified before; `undefined` about any other.
-    pub fn known(
+    /// Decides about a request, with WebCrypto: a frozen decision, or the text of one that refuses; at once
+    /// where the token was verified before, else a promise of it.
+    pub fn authorize(
         &self,
         what: String,
         url: Option<String>,
         shown: Option<String>,
         dpop: Option<String>,
     ) -> JsValue {
-        self.0.known(&request(what, url, shown, dpop))
-    }
-
-    /// Decides about a request, with WebCrypto. A frozen decision, or the text of one that refuses.
-    pub async fn authorize(
-        &self,
-        what: String,
-        url: Option<String>,
-        shown: Option<String>,
-        dpop: Option<String>,
-    ) -> JsValue {
-        let account = self.0.clone();
         let request = request(what, url, shown, dpop);
-        account.decide(&Waiting(&account.engine), &request).await
+        if let Some(decision) = self.0.known(&request) {
+            return decision;
+        }
+        let account = self.0.clone();
+        let deciding = async move { Ok(account.decide(&Waiting(&account.engine), &request).await) };
+        future_to_promise(deciding).into()
     }
 
     /// The same without waiting, with jwt-simple.
@@ -100,6 +95,9 @@ impl Policy {
         dpop: Option<String>,
     ) -> JsValue {
         let request = request(what, url, shown, dpop);
+        if let Some(decision) = self.0.known(&request) {
+            return decision;
+        }
         let decision = at_once(self.0.decide(&AtOnce(&self.0.engine), &request));
         decision.unwrap_or_else(|| failed("not_ready", "the keys are not at hand").to_string().into())
     }

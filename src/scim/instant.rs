@@ -39,6 +39,12 @@ impl Instant {
         Some(Self { seconds, attoseconds: fraction })
     }
 
+    /// Whole milliseconds since 1970-01-01T00:00:00Z.
+    pub fn milliseconds(self) -> i64 {
+        let beyond = i64::try_from(self.attoseconds.div_euclid(1_000_000_000_000_000)).unwrap_or(0);
+        self.seconds.saturating_mul(1000).saturating_add(beyond)
+    }
+
     /// Reads a date and time of day, or a date alone, which means its first moment in UTC.
     pub fn parse_or_date(text: &str) -> Option<Self> {
         if text.len() == 10 {

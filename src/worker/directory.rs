@@ -25,7 +25,6 @@ use scim_edge_scim::endpoint::{Endpoint, Kind};
 use scim_edge_scim::error::Error as ScimError;
 use serde::{Deserialize, Serialize};
 use std::cell::{Cell, RefCell};
-use std::collections::HashSet;
 use worker::{DurableObject, Env, Error, Request, Response, Result, State, console_error, durable_object};
 
 /// One per account, named by it.
@@ -42,8 +41,6 @@ pub(crate) struct Memory {
     pub(crate) configuration: RefCell<Option<Configuration>>,
     pub(crate) locks: Locks<(Kind, String)>,
     pub(crate) races: Races,
-    /// The ids that the reconciliation under way has seen.
-    pub(crate) seen: RefCell<HashSet<(Kind, String)>>,
     /// What is known of the origin's health, with the request that finds out about it.
     pub(crate) circuit: RefCell<Option<Circuit>>,
     /// Whether the alarm is known to be set.
@@ -78,7 +75,6 @@ impl DurableObject for Directory {
             configuration: RefCell::new(None),
             locks: Locks::new(),
             races: Races::default(),
-            seen: RefCell::new(HashSet::new()),
             circuit: RefCell::new(None),
             is_awake: Cell::new(false),
         };
@@ -86,7 +82,14 @@ impl DurableObject for Directory {
     }
 
     async fn fetch(&self, request: Request) -> Result<Response> {
-        let incoming = match incoming(request).await? {
+        let call = request.headers().get(HEADER)?.as_deref().and_then(Call::parse);
+        let call = call.ok_or_else(|| Error::RustError("a call of another protocol".to_owned()))?;
+        if let Ok(Some(Route::Operator(route))) = Route::parse(request.url()?.path())
+            && route.account == call.account
+        {
+            return self.operate(&request, &call, route.call).await;
+        }
+        let incoming = match incoming(request, call).await? {
             Ok(incoming) => incoming,
             Err(error) => return scim_error(&error, &[]),
         };
@@ -174,7 +177,7 @@ impl Directory {
 
     /// The settings to work by. A call may come from an isolate that does not know the newest yet: the
     /// object never goes back to older ones, and what it copies changes only with newer ones.
-    fn configure(&self, call: &Call) -> std::result::Result<DirectorySettings, SqlError> {
+    pub(crate) fn configure(&self, call: &Call) -> std::result::Result<DirectorySettings, SqlError> {
         let store = self.store.as_ref().map_err(Clone::clone)?;
         if let Some(known) = &*self.memory.configuration.borrow()
             && known.version >= call.version
@@ -212,10 +215,8 @@ impl Directory {
 }
 
 /// Reads a call; what is wrong with the client's part of it is a SCIM error.
-async fn incoming(request: Request) -> Result<std::result::Result<Incoming, ScimError>> {
+async fn incoming(request: Request, call: Call) -> Result<std::result::Result<Incoming, ScimError>> {
     let headers = request.headers();
-    let call = headers.get(HEADER)?.as_deref().and_then(Call::parse);
-    let call = call.ok_or_else(|| Error::RustError("a call of another protocol".to_owned()))?;
     let url = request.url()?;
     let endpoint = match Route::parse(url.path()) {
         Ok(Some(Route::Scim(route))) if route.account == call.account => route.endpoint,

@@ -1,6 +1,7 @@
 //! The operators' API: what is asked of the gateway about an account, beside SCIM. The gateway's own keys open
 //! it, as `x-api-key` or as a bearer's; an issuer's token never does.
 
+use crate::call::{Call, PROTOCOL, pass_on};
 use crate::caller::{Caller, by_key, refuse};
 use crate::environment::{Environment, now_ms};
 use crate::http::{BodyError, answer, read, scim_error};
@@ -41,6 +42,9 @@ pub(crate) async fn handle(
         return refuse(&refusal, &route.account, call.name());
     }
     let answered = match call {
+        OperatorCall::Replica | OperatorCall::Resync | OperatorCall::Check | OperatorCall::Changes => {
+            return directory(request, environment, route, caller).await;
+        }
         OperatorCall::Explain => explain(request, environment, context, &caller).await?,
         OperatorCall::KeySet => key_set(request, environment).await,
         _ => Err(ScimError::not_found("This path")),
@@ -68,6 +72,26 @@ async fn authenticate(
             Err(refusal) => Ok(Err(refusal)),
         },
     }
+}
+
+/// What the account's directory answers.
+async fn directory(
+    request: &Request,
+    environment: &Environment,
+    route: &OperatorRoute,
+    caller: Caller,
+) -> Result<Response> {
+    let call = Call {
+        protocol: PROTOCOL,
+        account: caller.published.account.clone(),
+        version: caller.published.version,
+        settings: caller.published.directory.clone(),
+        permissions: caller.holder.permissions,
+        base: format!("{}{}", request.url()?.origin().ascii_serialization(), route.base),
+        principal: caller.holder.name,
+        once: None,
+    };
+    pass_on(request, environment, &call).await
 }
 
 /// Every check of a token, and what its bearer may do. Neither the token nor its signature is in the answer.

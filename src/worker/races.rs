@@ -107,6 +107,12 @@ impl Moment<'_> {
             || under_way.values().any(|write| write.kind == kind && write.id.as_deref() == Some(id))
     }
 
+    /// Whether anything was written since then, or is being written.
+    pub(crate) fn any_raced(&self) -> bool {
+        let written = self.races.written.borrow();
+        !self.races.under_way.borrow().is_empty() || written.values().any(|number| *number > self.at)
+    }
+
     /// Whether a write of a resource has ended since then.
     pub(crate) fn is_written(&self, kind: Kind, id: &str) -> bool {
         self.races.written.borrow().get(&(kind, id.to_owned())).is_some_and(|number| *number > self.at)

@@ -1,7 +1,8 @@
 //! The copy of the origin, made and kept right in the background.
 //!
 //! The first fill goes page by page and stores where it is, so that it goes on after a restart. From
-//! then on whole passes find what changed behind the gateway.
+//! then on passes find what changed behind the gateway (`passes.rs`). Both leave the origin alone while it is
+//! down or asks for less, and never block reads.
 //!
 //! **A page that raced a write** never overwrites it: a resource that was written after the page was
 //! asked for, or is being written, is read anew when its turn comes.
@@ -12,30 +13,43 @@
 use crate::directory::{Configuration, Directory, internal};
 use crate::environment::now_ms;
 use crate::origin::Origin;
-use scim_edge_account::published::DirectorySettings;
+use crate::races::Moment;
+use crate::replica::is_scim;
 use scim_edge_directory::capabilities::Capabilities;
-use scim_edge_directory::replica::{Position, State};
-use scim_edge_scim::endpoint::{Kind, encode};
+use scim_edge_directory::replica::{Place, Position, State, Step};
+use scim_edge_scim::endpoint::{Endpoint, Kind, encode};
 use serde_json::Value;
 use worker::{Result, console_error};
 
 /// Resources asked of the origin at once.
 const PAGE: i64 = 100;
 
-/// How many resources are read again where some have moved between two pages.
-const STEP_BACK: i64 = 1_000;
-
-/// A move counts as much as so many pages without one; when there is too much of it, the origin is asked
-/// again later.
-const UNREST_OF_A_MOVE: u32 = 10;
-const UNREST_MOST: u32 = 30;
-
-/// How long one alarm works before it makes room for the next, in milliseconds.
+/// How long one alarm of the first fill works before it makes room for the next, in milliseconds.
 const TURN_MS: i64 = 20_000;
 
 /// The least and the longest wait between attempts to read the origin, in milliseconds.
 const RETRY_LEAST_MS: i64 = 1_000;
 const RETRY_MOST_MS: i64 = 300_000;
+
+/// Failures in a row after which a pass begins again: where it was may be no place any more.
+const FAILURES: u32 = 3;
+
+/// A page of the origin's.
+pub(crate) struct Page<'a> {
+    pub kind: Kind,
+    pub resources: Vec<Value>,
+    pub place: Place,
+    /// When it was asked for.
+    pub since: Moment<'a>,
+}
+
+/// Why there is no page.
+pub(crate) enum Unread {
+    /// The origin refuses what was asked.
+    Refused,
+    /// There is no answer to work with, for now.
+    Failed,
+}
 
 impl Directory {
     /// Sees to it that the alarm rings: it may have been lost with an object that was stopped.
@@ -62,8 +76,7 @@ impl Directory {
         self.state.storage().set_alarm(ms.max(0)).await
     }
 
-    /// Copies from the origin: the first fill, then whole passes that find what changed behind the
-    /// gateway. Each alarm does a part and says when to go on.
+    /// Copies from the origin. Each alarm does a part and says when to go on.
     pub(crate) async fn synchronise(&self) -> Result<()> {
         let store = self.store()?;
         // Where there is nothing to copy from, the alarm is not needed.
@@ -81,70 +94,87 @@ impl Directory {
         else {
             return Ok(());
         };
-        match self.pass_over(&origin, &settings, &mut state).await? {
+        if let Some(wait) = self.with_circuit(&origin, |circuit| circuit.background_wait(now_ms())) {
+            return self.wake_in(wait).await;
+        }
+        let done = match state.filling {
+            Some(_) => self.fill(&origin, &mut state).await?,
+            None => self.pass_on(&origin, settings.max_staleness_seconds, &mut state).await?,
+        };
+        match done {
             Some(wait) => self.wake_in(wait).await,
             // The settings have changed meanwhile: begin again with the new ones.
             None if !self.copies(&origin)? => self.wake_in(0).await,
-            None => {
-                state.failures = state.failures.saturating_add(1);
-                store.set_replica(&state).map_err(internal)?;
-                let wait =
-                    RETRY_LEAST_MS.saturating_mul(1_i64.checked_shl(state.failures.min(16)).unwrap_or(1));
-                console_error!(
-                    "the origin could not be read; attempt {} to follow",
-                    state.failures.saturating_add(1)
-                );
-                self.wake_in(wait.clamp(RETRY_LEAST_MS, RETRY_MOST_MS)).await
-            }
+            None => self.retry_later(&origin, &mut state).await,
         }
     }
 
-    /// Does a part of a pass. When to go on, in milliseconds; none where the origin cannot be read.
-    async fn pass_over(
-        &self,
-        origin: &Origin,
-        settings: &DirectorySettings,
-        state: &mut State,
-    ) -> Result<Option<i64>> {
+    async fn retry_later(&self, origin: &Origin, state: &mut State) -> Result<()> {
+        state.failures = state.failures.saturating_add(1);
+        self.save(state)?;
+        if let Some(pass) = &state.pass
+            && (pass.position.cursor.is_some() || state.failures >= FAILURES)
+        {
+            state.wanted = state.wanted.or(Some(pass.purpose));
+            state.pass = None;
+            self.store()?.set_replica(state).map_err(internal)?;
+        }
+        console_error!(
+            "the origin could not be read; attempt {} to follow",
+            state.failures.saturating_add(1)
+        );
+        let wait = RETRY_LEAST_MS.saturating_mul(1_i64.checked_shl(state.failures.min(16)).unwrap_or(1));
+        let asked = self.with_circuit(origin, |circuit| circuit.background_wait(now_ms()));
+        self.wake_in(wait.clamp(RETRY_LEAST_MS, RETRY_MOST_MS).max(asked.unwrap_or(0))).await
+    }
+
+    /// Stores how far the copy has come; whether it still is one of this origin. What others have stored
+    /// meanwhile stays.
+    pub(crate) fn save(&self, state: &mut State) -> Result<bool> {
         let store = self.store()?;
-        let began = now_ms();
-        let first = state.filling.is_some();
+        let Some(stored) = store.replica().map_err(internal)? else { return Ok(false) };
+        if stored.origin != state.origin {
+            return Ok(false);
+        }
+        state.hides_members |= stored.hides_members;
+        state.wanted = stored.wanted;
+        store.set_replica(state).map_err(internal)?;
+        Ok(true)
+    }
+
+    /// Does a part of the first fill. When to go on, in milliseconds; none where the origin cannot be read.
+    async fn fill(&self, origin: &Origin, state: &mut State) -> Result<Option<i64>> {
+        let store = self.store()?;
+        let turn = now_ms();
         let mut position = state.filling.clone().unwrap_or_else(|| Position::first(Kind::User));
-        // Once a pass: a first fill takes several turns.
+        // Once a fill, which takes several turns.
         if position == Position::first(Kind::User) {
             // A fill that begins again keeps what it has, which is as old as its first beginning.
-            state.filling_since = state.filling_since.filter(|_| first).or(first.then_some(began));
+            state.fill_began.get_or_insert(turn);
             self.learn(origin, state).await?;
-        }
-        if !first {
-            self.memory.seen.borrow_mut().clear();
-        }
-        let mut unrest = 0_u32;
-        loop {
-            let kind = if position.kind == Kind::User.name() { Kind::User } else { Kind::Group };
-            let Some(page) = self.page(origin, kind, &position, state).await? else { return Ok(None) };
-            let by_cursor = pages_by_cursor(state);
-            unrest = if page.has_moved {
-                unrest.saturating_add(UNREST_OF_A_MOVE)
-            } else {
-                unrest.saturating_sub(1)
+            state.fill_total = match (
+                self.total(origin, Kind::User, None, state).await?,
+                self.total(origin, Kind::Group, None, state).await?,
+            ) {
+                (Ok(users), Ok(groups)) => Some(users.saturating_add(groups)),
+                _ => None,
             };
-            if unrest > UNREST_MOST {
+        }
+        loop {
+            let kind = position.of();
+            let Ok(page) = self.read_page(origin, kind, &position, None, state).await? else {
+                return Ok(None);
+            };
+            if self.absorb_page(origin, &page, state).await?.is_none() {
                 return Ok(None);
             }
-            if page.has_moved {
-                let start = position.start.saturating_sub(STEP_BACK).max(1);
-                position = Position { start, ..Position::first(kind) };
-                continue;
+            let total = page.place.total;
+            let step = position.advance(page.place, pages_by_cursor(state));
+            if step == Step::Unrest {
+                return Ok(None);
             }
-            position.start = position.start.saturating_add(page.count);
-            position.cursor = page.next;
-            position.last = page.last;
-            if page.count == 0
-                || (by_cursor && position.cursor.is_none())
-                || (!by_cursor && position.start > page.total)
-            {
-                if first && store.count(kind).map_err(internal)? < page.total {
+            if step == Step::End {
+                if store.count(kind).map_err(internal)? < total {
                     // Resources moved between pages while they were read, or the origin shows not all of
                     // them: a copy that lacks some must not answer.
                     state.filling = Some(Position::first(Kind::User));
@@ -155,43 +185,22 @@ impl Directory {
                 }
                 position = Position::first(Kind::Group);
             }
-            if first {
-                state.filling = Some(position.clone());
-                state.failures = 0;
-                store.set_replica(state).map_err(internal)?;
-                if now_ms().saturating_sub(began) > TURN_MS {
-                    return Ok(Some(0));
-                }
+            (state.filling, state.failures) = (Some(position.clone()), 0);
+            if !self.save(state)? {
+                return Ok(None);
+            }
+            if now_ms().saturating_sub(turn) > TURN_MS {
+                return Ok(Some(0));
             }
         }
-        if !first && !self.forget_unseen(origin).await? {
-            return Ok(None);
-        }
-        if !self.copies(origin)? {
-            return Ok(None);
-        }
-        for intent in store.unknown().map_err(internal)? {
-            if intent.at < began && !first {
-                store.settle(intent.number).map_err(internal)?;
-            }
-        }
-        let as_of = state.filling_since.take().filter(|_| first).unwrap_or(began);
-        state.filling = None;
-        state.synced_at = Some(as_of);
-        state.failures = 0;
-        // A write may have noticed it meanwhile.
-        state.hides_members |= store.replica().map_err(internal)?.is_some_and(|now| now.hides_members);
-        store.set_replica(state).map_err(internal)?;
-        if store.has_unknown_creations().map_err(internal)? {
-            return Ok(Some(RETRY_LEAST_MS));
-        }
-        let age = now_ms().saturating_sub(as_of);
-        let wait = i64::from(settings.max_staleness_seconds).saturating_mul(500).saturating_sub(age);
-        Ok(Some(wait.max(RETRY_LEAST_MS)))
+        let began = state.fill_began.take().unwrap_or(turn);
+        (state.filling, state.fill_total, state.failures) = (None, None, 0);
+        (state.synced_at, state.whole_at) = (Some(began), Some(began));
+        Ok(self.save(state)?.then_some(0))
     }
 
     /// Asks the origin what it can do and which schemas it has. What it does not answer stays as it was.
-    async fn learn(&self, origin: &Origin, state: &mut State) -> Result<()> {
+    pub(crate) async fn learn(&self, origin: &Origin, state: &mut State) -> Result<()> {
         if let Some(found) = self.discover(origin, "/ServiceProviderConfig").await {
             state.capabilities = Capabilities::of(&found).or(state.capabilities);
         }
@@ -208,14 +217,15 @@ impl Directory {
         (answered.status == 200).then(|| serde_json::from_slice(&answered.body).ok()).flatten()
     }
 
-    /// Reads one page of the origin's into the tables.
-    async fn page(
+    /// Reads one page of the origin's.
+    pub(crate) async fn read_page(
         &self,
         origin: &Origin,
         kind: Kind,
         position: &Position,
-        state: &mut State,
-    ) -> Result<Option<Page>> {
+        filter: Option<&str>,
+        state: &State,
+    ) -> Result<std::result::Result<Page<'_>, Unread>> {
         let since = self.memory.races.moment();
         let by_cursor = pages_by_cursor(state);
         let anchor = position.last.as_ref().filter(|_| !by_cursor);
@@ -224,80 +234,114 @@ impl Directory {
             None if by_cursor => "cursor=".to_owned(),
             _ => format!("startIndex={}", position.start.saturating_sub(i64::from(anchor.is_some()))),
         };
-        let path = format!("/{}?{place}&count={PAGE}", kind.segment());
-        let Ok(answered) = self.get(origin, path).await else { return Ok(None) };
-        if answered.status != 200 || !self.copies(origin)? {
-            return Ok(None);
-        }
-        let Ok(message) = serde_json::from_slice::<Value>(&answered.body) else { return Ok(None) };
-        let resources =
-            message.get("Resources").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-        let count = i64::try_from(resources.len()).unwrap_or(i64::MAX);
+        let message = match self.list(origin, kind, &place, PAGE, filter).await? {
+            Ok(message) => message,
+            Err(unread) => return Ok(Err(unread)),
+        };
         let total = message.get("totalResults").and_then(Value::as_i64);
-        let Some(total) = total.or(pages_by_cursor(state).then_some(0)) else { return Ok(None) };
+        let Some(total) = total.or(by_cursor.then_some(0)) else { return Ok(Err(Unread::Failed)) };
+        let next = message.get("nextCursor").and_then(Value::as_str).map(str::to_owned);
+        let resources = match message {
+            Value::Object(mut message) => match message.remove("Resources") {
+                Some(Value::Array(resources)) => resources,
+                _ => Vec::new(),
+            },
+            _ => Vec::new(),
+        };
         let id = |shown: &Value| shown.get("id").and_then(Value::as_str).map(str::to_owned);
-        let has_moved = anchor.is_some() && anchor != resources.first().and_then(id).as_ref();
-        for shown in resources {
+        let count = i64::try_from(resources.len()).unwrap_or(i64::MAX);
+        let place = Place {
+            has_moved: anchor.is_some() && anchor != resources.first().and_then(id).as_ref(),
+            // A page of one would be followed by nothing but itself.
+            last: resources.last().filter(|_| count > 1).and_then(id),
+            count: count.saturating_sub(i64::from(anchor.is_some())),
+            total,
+            next,
+        };
+        Ok(Ok(Page { kind, resources, place, since }))
+    }
+
+    /// How many resources the origin counts.
+    pub(crate) async fn total(
+        &self,
+        origin: &Origin,
+        kind: Kind,
+        filter: Option<&str>,
+        state: &State,
+    ) -> Result<std::result::Result<i64, Unread>> {
+        let place = if pages_by_cursor(state) { "cursor=" } else { "startIndex=1" };
+        let message = self.list(origin, kind, place, 1, filter).await?;
+        Ok(message
+            .and_then(|message| message.get("totalResults").and_then(Value::as_i64).ok_or(Unread::Refused)))
+    }
+
+    async fn list(
+        &self,
+        origin: &Origin,
+        kind: Kind,
+        place: &str,
+        count: i64,
+        filter: Option<&str>,
+    ) -> Result<std::result::Result<Value, Unread>> {
+        let filter = filter.map(|filter| format!("&filter={}", encode(filter))).unwrap_or_default();
+        let path = format!("/{}?{place}&count={count}{filter}", kind.segment());
+        let Ok(answered) = self.get(origin, path).await else { return Ok(Err(Unread::Failed)) };
+        if matches!(answered.status, 400 | 403 | 404 | 405 | 501) {
+            return Ok(Err(Unread::Refused));
+        }
+        if answered.status != 200 || !self.copies(origin)? {
+            return Ok(Err(Unread::Failed));
+        }
+        Ok(serde_json::from_slice(&answered.body).map_err(|_| Unread::Failed))
+    }
+
+    /// Takes a page over into the tables; the ids on it. None where the origin cannot be read.
+    pub(crate) async fn absorb_page(
+        &self,
+        origin: &Origin,
+        page: &Page<'_>,
+        state: &mut State,
+    ) -> Result<Option<Vec<String>>> {
+        let mut ids = Vec::new();
+        for shown in &page.resources {
             let Some(id) = shown.get("id").and_then(Value::as_str) else { continue };
-            let key = (kind, id.to_owned());
             let shows_members = shown.get("members").is_some();
             state.lists_members |= shows_members;
             // Many origins leave members out of lists.
-            let hides_members = kind == Kind::Group && !shows_members && !state.lists_members;
-            if hides_members || since.has_raced(kind, id) {
-                let _turn = self.memory.locks.acquire(key.clone()).await;
-                if !self.reread(kind, id, origin).await? {
+            let hides_members = page.kind == Kind::Group && !shows_members && !state.lists_members;
+            if hides_members || page.since.has_raced(page.kind, id) {
+                let _turn = self.memory.locks.acquire((page.kind, id.to_owned())).await;
+                if !self.reread(page.kind, id, origin).await? {
                     return Ok(None);
                 }
             } else {
-                self.absorb(kind, shown, origin, &since)?;
+                self.absorb(page.kind, shown, origin, &page.since)?;
             }
-            self.memory.seen.borrow_mut().insert(key);
+            ids.push(id.to_owned());
         }
-        let next = message.get("nextCursor").and_then(Value::as_str).map(str::to_owned);
-        // A page of one would be followed by nothing but itself.
-        let last = resources.last().filter(|_| count > 1).and_then(id);
-        let count = count.saturating_sub(i64::from(anchor.is_some()));
-        Ok(Some(Page { count, total, next, last, has_moved }))
+        Ok(Some(ids))
     }
 
-    /// Removes what the origin no longer has: each is asked for, since a page may have missed it.
-    async fn forget_unseen(&self, origin: &Origin) -> Result<bool> {
-        let store = self.store()?;
-        for kind in Kind::ALL {
-            let mut after = 0;
-            loop {
-                let batch = store.ids(kind, after, 500).map_err(internal)?;
-                let Some((last, _)) = batch.last() else { break };
-                after = *last;
-                for (_, id) in batch {
-                    let key = (kind, id.clone());
-                    if self.memory.seen.borrow().contains(&key) {
-                        continue;
-                    }
-                    let _turn = self.memory.locks.acquire(key).await;
-                    if !self.reread(kind, &id, origin).await? {
-                        return Ok(false);
-                    }
-                }
-            }
-        }
-        Ok(true)
+    /// A resource as the origin shows it now; none within where it has none.
+    pub(crate) async fn show(
+        &self,
+        origin: &Origin,
+        kind: Kind,
+        id: &str,
+    ) -> Result<std::result::Result<Option<Value>, Unread>> {
+        let Some(path) = crate::origin::path(&Endpoint::Resource(kind, id.to_owned()), "") else {
+            return Ok(Ok(None));
+        };
+        let Ok(answered) = self.get(origin, path).await else { return Ok(Err(Unread::Failed)) };
+        Ok(match answered.status {
+            200 => serde_json::from_slice(&answered.body).map(Some).map_err(|_| Unread::Failed),
+            404 | 410 if is_scim(&answered) => Ok(None),
+            _ => Err(Unread::Failed),
+        })
     }
-}
-
-struct Page {
-    /// How many resources it has that the page before had not.
-    count: i64,
-    total: i64,
-    next: Option<String>,
-    /// The id of its last resource.
-    last: Option<String>,
-    /// Whether resources have moved between this page and the one before: some may be in neither.
-    has_moved: bool,
 }
 
 /// Whether the origin says that it pages by cursor only (RFC 9865 §4).
-fn pages_by_cursor(state: &State) -> bool {
+pub(crate) fn pages_by_cursor(state: &State) -> bool {
     state.capabilities.is_some_and(|origin| origin.cursor && !origin.index)
 }

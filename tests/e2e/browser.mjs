@@ -27,6 +27,7 @@ export async function serveConsole() {
   return {
     gateway,
     idp,
+    behind: demo.behind,
     calls,
     key,
     async stop() {

@@ -81,6 +81,31 @@ describe("the console", { skip: missing }, () => {
     assert.deepEqual(page.complaints, []);
   });
 
+  test("a key that is revoked ends the session", async (t) => {
+    const key = await served.calls.data("POST", "/ng/api/token", { apiKeyType: "USER", roleIdentifier: "_account_viewer", name: "short-lived" });
+    const page = await open(t, "Settings", key);
+    const { identifier } = (await served.calls.data("GET", "/ng/api/token")).find((one) => one.name === "short-lived");
+    await served.calls.data("DELETE", `/ng/api/token/${identifier}`);
+    await page.getByRole("navigation").getByRole("link", { name: "Service accounts" }).click();
+    await page.getByRole("heading", { name: "Sign in" }).waitFor();
+    await page.getByRole("alert").getByText("The key is not valid any more.").waitFor();
+  });
+
+  test("the root key makes an account with its first service account", async (t) => {
+    const page = await browser.page();
+    t.after(() => page.context().close());
+    await signIn(page, "fresh", served.gateway.rootKey);
+    await page.getByText("There is no such account yet").waitFor();
+    await page.getByRole("main").getByRole("link", { name: "service account" }).click();
+    await page.getByRole("button", { name: "New service account" }).click();
+    await page.getByLabel("Identifier").fill("entra");
+    await page.getByRole("button", { name: "Create" }).click();
+    await page.getByRole("button", { name: "Mint key for entra" }).waitFor();
+    await go(page, "Settings");
+    await page.getByLabel("SCIM JWT token issuer").waitFor();
+    assert.deepEqual(page.complaints, []);
+  });
+
   test("settings: checked while they are typed, saved, in force at a time, restored", async (t) => {
     const page = await open(t, "Settings");
     const { body } = await served.calls.call("GET", "/ng/api/settings?category=SCIM");

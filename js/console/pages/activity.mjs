@@ -1,7 +1,7 @@
 // Activity: the last day in three charts, and the audit as it grows.
 
 import { Badge, Empty, Field, Loaded, Table, useEvery, useLoad, useSession } from "../parts.mjs";
-import { dateOf } from "../time.mjs";
+import { count, dateOf } from "../time.mjs";
 import { html, useState } from "../vendor.mjs";
 import { Charts } from "./charts.mjs";
 
@@ -71,8 +71,8 @@ function Audit() {
         ${({ entries, nextCursor }) => entries.length === 0
           ? html`<${Empty} title="Nothing yet">${Object.values(chosen).some(Boolean) ? "Nothing matches the filters." : "Nobody has written or been refused."}<//>`
           : html`
-            <${Table} caption="Audit" head=${["When", "Outcome", "Operation", "Who", "Resource", "Request"]}>
-              ${entries.map((one) => html`<${Entry} key=${one.id} entry=${one} />`)}
+            <${Table} caption="Audit" head=${["When", "Outcome", "Operation", "Who", "Resource"]}>
+              ${entries.map((one) => html`<${Entry} key=${`${one.kind} ${one.id}`} entry=${one} />`)}
             <//>
             ${nextCursor && html`<p><button onClick=${() => setPages(pages + 1)} disabled=${audit.busy}>Show older ones</button></p>`}`}
       <//>
@@ -81,15 +81,15 @@ function Audit() {
 
 function Entry({ entry }) {
   const { type, id } = entry.resource ?? {};
+  const isShown = id && (type === "User" || type === "Group");
   return html`
     <tr>
-      <td class="when">${dateOf(entry.at)}</td>
-      <td><${Badge} kind=${OUTCOMES[entry.outcome]}>${entry.outcome}<//> <span class="quiet">${entry.status}</span>
-        ${entry.reason && html`<span class="sub">${entry.reason}</span>`}</td>
+      <td class="when">${dateOf(entry.at)}<span class="sub"><code>${entry.requestId}</code></span></td>
+      <td><${Badge} kind=${OUTCOMES[entry.outcome]}>${entry.outcome}<//> <span class="quiet">${entry.status || ""}${entry.count > 1 ? ` ×${count(entry.count)}` : ""}</span>
+        <span class="sub">${entry.reason}</span></td>
       <td>${entry.operation}<span class="sub">${entry.kind}</span></td>
-      <td>${entry.principal ?? "nobody known"}<span class="sub">${entry.subject}</span></td>
-      <td>${id && (type === "User" || type === "Group" ? html`<a href=${`#/directory/${type}s/${encodeURIComponent(id)}`}><code>${id}</code></a>` : html`<code>${id}</code>`)}
-        ${type && html`<span class="sub">${type}</span>`}</td>
-      <td>${entry.requestId && html`<code class="small">${entry.requestId}</code>`}</td>
+      <td>${entry.principal ?? html`<span class="quiet">nobody known</span>`}<span class="sub">${entry.subject}</span></td>
+      <td>${isShown ? html`<a href=${`#/directory/${type}s/${encodeURIComponent(id)}`}><code>${id}</code></a>` : id && html`<code>${id}</code>`}
+        <span class="sub">${type}</span></td>
     </tr>`;
 }

@@ -63,7 +63,7 @@ function Chart({ title, unit, series, buckets, from, width, total }) {
       <svg viewBox=${`0 0 ${WIDTH} ${HEIGHT}`} preserveAspectRatio="none" role="img" aria-label=${label}>
         ${[0.25, 0.5, 0.75].map((part) => html`<line class="grid" x1="0" x2=${WIDTH} y1=${HEIGHT * part} y2=${HEIGHT * part} />`)}
         ${series.map(({ of, as }) => (as === "bars"
-          ? busy.map((bucket) => html`<rect class="bars" x=${x(bucket)} width=${Math.max(1, width - 0.4)} y=${y(bucket[of])} height=${HEIGHT - y(bucket[of])} />`)
+          ? busy.map((bucket) => html`<rect class="bars" x=${x(bucket)} width=${Math.max(1, width)} y=${y(bucket[of])} height=${HEIGHT - y(bucket[of])} />`)
           : html`<polyline class="line" points=${busy.map((bucket) => `${x(bucket) + width / 2},${y(bucket[of])}`).join(" ")} />`))}
       </svg>
       <div class="axis" aria-hidden="true"><span>24 h ago</span><span>12 h</span><span>now</span></div>

@@ -11,6 +11,7 @@ const STATES = {
   filling: ["accent", "filling"],
   stale: ["warn", "stale"],
 };
+const PASSES = { resync: "Copying everything again", check: "Checking against the origin" };
 const HEALTH = { up: "good", down: "bad", unknown: "" };
 const CIRCUIT = { closed: "good", open: "bad", "half-open": "warn" };
 
@@ -54,6 +55,7 @@ function State({ of, reload }) {
       </dl>
       ${of.unknownOutcomes > 0 && html`<p class="small quiet">Writes whose answer the origin owes; reads of these resources go to it until it is known.</p>`}
       ${of.fill && html`<${Fill} fill=${of.fill} />`}
+      ${of.pass && !of.fill && html`<p role="status">${PASSES[of.pass.purpose] ?? "Comparing with the origin"}: ${count(of.pass.pages)} pages read, begun ${ago(of.pass.startedAt)}</p>`}
     </section>
     ${of.origin && html`<${Origin} origin=${of.origin} />`}
     ${copies && html`<${Check} check=${of.lastCheck} />`}

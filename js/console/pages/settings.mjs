@@ -32,7 +32,7 @@ export function Settings() {
     <${Loaded} of=${settings} what="Settings">
       ${(list) => html`<${Form} list=${list} accounts=${accounts.data ?? []} reload=${settings.reload} />`}
     <//>
-    <${Rules} accounts=${accounts.data ?? []} />`;
+    ${settings.data && html`<${Rules} accounts=${accounts.data ?? []} />`}`;
 }
 
 function Form({ list, accounts, reload }) {

@@ -351,22 +351,6 @@ fn a_reopened_directory_has_everything() {
 }
 
 #[test]
-fn a_directory_of_an_earlier_version_finds_its_names_by_the_rules_of_this_one() {
-    let native = native();
-    let client = Client::new(&native);
-    client.expect(201, "POST", "/Users", user("da\u{308}ve"));
-    // As version 2 had it.
-    native
-        .0
-        .execute_batch("UPDATE schema_version SET number = 2; DROP TABLE proof; UPDATE resource SET name = 'da\u{308}ve'")
-        .unwrap();
-    let again = Client::new(&native);
-    again.refused(409, Some("uniqueness"), "POST", "/Users", user("DÄVE"));
-    let found = again.expect(200, "GET", "/Users?filter=userName%20eq%20%22D%C3%84VE%22", None);
-    assert_eq!(found["totalResults"], 1);
-}
-
-#[test]
 fn what_may_be_used_once_is_known_until_it_expires() {
     let native = native();
     let client = Client::new(&native);

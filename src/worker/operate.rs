@@ -1,0 +1,219 @@
+//! Operators' calls on an account's directory: how the copy is, and what is to be done about it.
+
+use crate::call::Call;
+use crate::directory::{Directory, internal};
+use crate::environment::now_ms;
+use crate::http::{BODY_LIMIT, BodyError, answer, read, scim_error};
+use crate::origin::Origin;
+use futures_util::{StreamExt, stream};
+use scim_edge_account::published::DirectorySettings;
+use scim_edge_directory::circuit::Position;
+use scim_edge_directory::pass::{Purpose, modified};
+use scim_edge_policy::operator::OperatorCall;
+use scim_edge_scim::endpoint::Kind;
+use scim_edge_scim::error::{Error as ScimError, ScimType};
+use serde_json::{Value, json};
+use worker::{Request, Response, Result, Url};
+
+/// Resources in one call, and how many of them are asked of the origin at a time.
+const RESOURCES: usize = 1000;
+const AT_ONCE: usize = 8;
+
+/// What became of a resource that was said to have changed.
+enum Change {
+    Refreshed,
+    Removed,
+    Failed(&'static str),
+}
+
+impl Directory {
+    pub(crate) async fn operate(
+        &self,
+        request: &Request,
+        call: &Call,
+        operator: OperatorCall,
+    ) -> Result<Response> {
+        let settings = self.configure(call).map_err(internal)?;
+        if operator == OperatorCall::Replica {
+            return json_answer(200, &self.view(&settings)?);
+        }
+        let Some(origin) = self.origin(&settings, None)? else {
+            let sentence = "This account's directory is no copy of an origin's";
+            return scim_error(&ScimError::status(409, sentence), &[]);
+        };
+        match operator {
+            OperatorCall::Resync => self.want(Purpose::Resync, &settings).await,
+            OperatorCall::Check => self.want(Purpose::Check, &settings).await,
+            OperatorCall::Changes => self.changes(request, &origin).await,
+            _ => scim_error(&ScimError::not_found("This path"), &[]),
+        }
+    }
+
+    /// Has a pass made as soon as can be; the copy keeps answering meanwhile.
+    async fn want(&self, purpose: Purpose, settings: &DirectorySettings) -> Result<Response> {
+        let store = self.store()?;
+        if let Some(mut state) = store.replica().map_err(internal)? {
+            // The first fill is a pass over everything.
+            if state.filling.is_none() || purpose == Purpose::Check {
+                state.wanted = Some(purpose);
+                store.set_replica(&state).map_err(internal)?;
+            }
+            self.wake_in(0).await?;
+        }
+        json_answer(202, &self.view(settings)?)
+    }
+
+    fn view(&self, settings: &DirectorySettings) -> Result<Value> {
+        let store = self.store()?;
+        let now_ms = now_ms();
+        let count = |kind| store.count(kind).map_err(internal);
+        let (users, groups) = (count(Kind::User)?, count(Kind::Group)?);
+        let state = store.replica().map_err(internal)?;
+        let synced = state.as_ref().and_then(|state| state.synced_at);
+        let age = synced.map(|at| now_ms.saturating_sub(at).max(0).div_euclid(1000));
+        let is_old = age.is_none_or(|age| age > i64::from(settings.max_staleness_seconds));
+        let copied = users.saturating_add(groups);
+        let fill = state.as_ref().filter(|state| state.filling.is_some()).map(|state| {
+            let began = state.fill_began.unwrap_or(now_ms);
+            let seconds = now_ms.saturating_sub(began).max(1000).div_euclid(1000);
+            json!({
+                "copied": copied,
+                "total": state.fill_total,
+                "perSecond": copied.checked_div(seconds),
+                "startedAt": began,
+            })
+        });
+        let told = match &state {
+            None => "live",
+            Some(_) if fill.is_some() => "filling",
+            Some(_) if is_old => "stale",
+            Some(_) => "live",
+        };
+        let pass = state
+            .as_ref()
+            .and_then(|state| state.pass.as_ref())
+            .map(|pass| json!({ "purpose": pass.purpose, "startedAt": pass.began, "pages": pass.pages }));
+        Ok(json!({
+            "mode": if state.is_some() { "copy" } else { "record" },
+            "state": told,
+            "users": users,
+            "groups": groups,
+            "syncedAt": synced,
+            "ageSeconds": age,
+            "maxStalenessSeconds": settings.max_staleness_seconds,
+            "fill": fill,
+            "pass": pass,
+            "origin": state.as_ref().map(|state| self.view_origin(&state.origin)),
+            "unknownOutcomes": store.unknown().map_err(internal)?.len(),
+            "lastCheck": state.as_ref().and_then(|state| state.last_check.as_ref()),
+        }))
+    }
+
+    fn view_origin(&self, base: &str) -> Value {
+        let url = Url::parse(base).ok();
+        let host = url.as_ref().and_then(|url| {
+            let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+            Some(format!("{}{port}", url.host_str()?))
+        });
+        let origin = Origin { base: base.to_owned(), authorization: None };
+        self.with_circuit(&origin, |circuit| {
+            let position = circuit.position(now_ms());
+            let health = match position {
+                Position::Closed if circuit.failures > 0 => "down",
+                Position::Closed if circuit.answered => "up",
+                Position::Closed => "unknown",
+                Position::Open | Position::HalfOpen => "down",
+            };
+            json!({
+                "host": host,
+                "health": health,
+                "circuit": position,
+                "failures": circuit.failures,
+                "retryAt": circuit.retry_at,
+            })
+        })
+    }
+
+    /// Takes over what is said to have changed at the origin.
+    async fn changes(&self, request: &Request, origin: &Origin) -> Result<Response> {
+        let resources = match resources(request).await {
+            Ok(resources) => resources,
+            Err(error) => return scim_error(&error, &[]),
+        };
+        let (mut refreshed, mut removed, mut failed) = (0_usize, 0_usize, Vec::new());
+        let each = resources.iter().map(|one| async move { (one, self.change(one, origin).await) });
+        let mut done = stream::iter(each).buffer_unordered(AT_ONCE);
+        while let Some((one, outcome)) = done.next().await {
+            match outcome? {
+                Change::Refreshed => refreshed = refreshed.saturating_add(1),
+                Change::Removed => removed = removed.saturating_add(1),
+                Change::Failed(detail) => {
+                    failed.push(json!({ "type": one.get("type"), "id": named(one), "detail": detail }));
+                }
+            }
+        }
+        json_answer(200, &json!({ "refreshed": refreshed, "removed": removed, "failed": failed }))
+    }
+
+    async fn change(&self, one: &Value, origin: &Origin) -> Result<Change> {
+        let kind = one.get("type").and_then(Value::as_str);
+        let kind = Kind::ALL.into_iter().find(|known| kind == Some(known.name()));
+        let (Some(kind), Some(id)) = (kind, named(one)) else {
+            return Ok(Change::Failed("type must be User or Group, and id (or resource.id) a string"));
+        };
+        let store = self.store()?;
+        let _turn = self.memory.locks.acquire((kind, id.to_owned())).await;
+        // What is sent may be of any time before: what is gone by now must not come back with it.
+        let since = self.memory.races.moment();
+        if let Some(shown) = one.get("resource")
+            && self.is_newer(kind, id, shown)?
+            && self.absorb(kind, shown, origin, &since)?.is_some()
+        {
+            self.memory.races.note(kind, id);
+            return Ok(Change::Refreshed);
+        }
+        if !self.reread(kind, id, origin).await? {
+            return Ok(Change::Failed("The origin could not be read"));
+        }
+        let is_there = store.has(kind, id).map_err(internal)?;
+        Ok(if is_there { Change::Refreshed } else { Change::Removed })
+    }
+
+    /// Whether a resource that was sent is certainly newer than the copy's. What is not in the copy may have
+    /// been deleted since it was sent; what says nothing of its time, or the same, may be older.
+    fn is_newer(&self, kind: Kind, id: &str, shown: &Value) -> Result<bool> {
+        let store = self.store()?;
+        let is_whole = kind == Kind::User || shown.get("members").is_some();
+        let unknown = store.unknown().map_err(internal)?;
+        let is_known = unknown.iter().all(|intent| intent.kind != kind || intent.id.as_deref() != Some(id));
+        let stored = store.origin_modified(kind, id).map_err(internal)?;
+        Ok(is_whole && is_known && stored.zip(modified(shown)).is_some_and(|(stored, sent)| stored < sent))
+    }
+}
+
+/// The id of a resource that was said to have changed.
+fn named(one: &Value) -> Option<&str> {
+    one.get("resource").unwrap_or(one).get("id").and_then(Value::as_str).filter(|id| !id.is_empty())
+}
+
+async fn resources(request: &Request) -> std::result::Result<Vec<Value>, ScimError> {
+    let text = read(request.inner().body(), BODY_LIMIT).await.map_err(|error| match error {
+        BodyError::TooLong => ScimError::status(413, "the body is longer than 1 MiB"),
+        BodyError::Broken => ScimError::status(400, "the body ended early"),
+    })?;
+    let limits = scim_edge_json::Limits { bytes: BODY_LIMIT, depth: 32 };
+    let mut body = scim_edge_json::parse_object(&text, limits)
+        .map_err(|error| ScimError::new(ScimType::InvalidSyntax, error.to_string()))?;
+    match body.remove("resources") {
+        Some(Value::Array(resources)) if resources.len() <= RESOURCES => Ok(resources),
+        _ => Err(ScimError::new(
+            ScimType::InvalidValue,
+            format!("resources must be a list of at most {RESOURCES} resources, each with type and id"),
+        )),
+    }
+}
+
+fn json_answer(status: u16, body: &Value) -> Result<Response> {
+    let headers = [("content-type", "application/json"), ("cache-control", "no-store")];
+    answer(status, &headers, Some(body.to_string()))
+}

@@ -1,0 +1,314 @@
+//! Passes over the origin, once the first fill is complete: which is due, and what each does with the pages
+//! (`directory::pass` says why that suffices). A pass stores where it is, so that it goes on after a restart,
+//! and rests between its parts.
+
+use crate::directory::{Directory, internal};
+use crate::environment::now_ms;
+use crate::origin::Origin;
+use crate::synchronise::{Page, Unread, pages_by_cursor};
+use scim_edge_directory::pass::{ALWAYS, Check, NEVER, Pass, Purpose};
+use scim_edge_directory::replica::{Comparison, Position, State, Step};
+use scim_edge_scim::endpoint::Kind;
+use serde_json::Value;
+use worker::{Result, console_log};
+
+/// Pages between two rests, and how long these are: at most a thousand resources a second.
+const PAGES: u32 = 10;
+const REST_MS: i64 = 1_000;
+
+/// Resources that are asked for one by one between two rests.
+const SWEPT: i64 = 50;
+
+/// How often counts are compared while writes go on.
+const COUNTS: u32 = 3;
+
+/// How a part of a pass ended.
+enum Part {
+    More,
+    Done,
+    Failed,
+    /// The origin does not filter by time after all.
+    Unfiltered,
+}
+
+impl Directory {
+    /// Does a part of a pass. When to go on, in milliseconds; none where the origin cannot be read.
+    pub(crate) async fn pass_on(
+        &self,
+        origin: &Origin,
+        max_staleness_seconds: u32,
+        state: &mut State,
+    ) -> Result<Option<i64>> {
+        if state.pass.is_none() {
+            let created = self.store()?.has_unknown_creations().map_err(internal)?;
+            match state.due(now_ms(), max_staleness_seconds, created) {
+                Ok(purpose) => self.begin_pass(purpose, state)?,
+                Err(wait) => return Ok(Some(wait)),
+            }
+        }
+        let Some(mut pass) = state.pass.clone() else { return Ok(Some(0)) };
+        if pass.pages == 0 && matches!(pass.purpose, Purpose::Whole | Purpose::Resync) {
+            self.learn(origin, state).await?;
+        }
+        for _ in 0..PAGES {
+            let part = if pass.sweeping {
+                self.sweep(origin, &mut pass).await?
+            } else {
+                self.pass_page(origin, &mut pass, state).await?
+            };
+            state.failures = 0;
+            match part {
+                Part::More => state.pass = Some(pass.clone()),
+                Part::Done => {
+                    self.end_pass(origin, pass, state).await?;
+                    return Ok(self.save(state)?.then_some(0));
+                }
+                Part::Unfiltered => {
+                    console_log!("the origin does not filter by time: all of it is read instead");
+                    (state.filters_times, state.whole_at, state.pass) = (Some(false), None, None);
+                    return Ok(self.save(state)?.then_some(0));
+                }
+                Part::Failed => return Ok(None),
+            }
+            if !self.save(state)? {
+                return Ok(None);
+            }
+        }
+        Ok(Some(REST_MS))
+    }
+
+    fn begin_pass(&self, purpose: Purpose, state: &mut State) -> Result<()> {
+        let store = self.store()?;
+        if purpose == Purpose::Resync {
+            (state.lists_members, state.hides_members, state.filters_times) = (false, false, None);
+        }
+        (state.wanted, state.pass) = (None, Some(Pass::new(purpose, now_ms())));
+        store.begin_pass().map_err(internal)?;
+        store.set_replica(state).map_err(internal)
+    }
+
+    async fn pass_page(&self, origin: &Origin, pass: &mut Pass, state: &mut State) -> Result<Part> {
+        let store = self.store()?;
+        let kind = pass.position.of();
+        let filter = (pass.purpose == Purpose::Changes).then(|| state.changes_filter());
+        let page = match self.read_page(origin, kind, &pass.position, filter.as_deref(), state).await? {
+            Ok(page) => page,
+            Err(Unread::Refused) if filter.is_some() => return Ok(Part::Unfiltered),
+            Err(_) => return Ok(Part::Failed),
+        };
+        if filter.is_some() && page.resources.iter().any(|shown| !state.is_change(shown)) {
+            return Ok(Part::Unfiltered);
+        }
+        let ids = match pass.purpose {
+            Purpose::Check => self.compare_page(origin, &page, state, &mut pass.check).await?,
+            Purpose::Changes => self.absorb_page(origin, &page, state).await?,
+            Purpose::Whole | Purpose::Resync => {
+                self.judge_times(origin, &page, state)?;
+                self.absorb_page(origin, &page, state).await?
+            }
+        };
+        let Some(ids) = ids else { return Ok(Part::Failed) };
+        pass.pages = pass.pages.saturating_add(1);
+        if pass.purpose != Purpose::Changes {
+            store.mark_seen(pass.pages, kind, &ids).map_err(internal)?;
+        }
+        let by_cursor = pages_by_cursor(state);
+        let total = page.place.total;
+        match pass.position.advance(page.place, by_cursor) {
+            Step::Page => return Ok(Part::More),
+            Step::Unrest => return Ok(Part::Failed),
+            Step::End => {}
+        }
+        let read = pass.position.start.saturating_sub(1);
+        let counts = pass.check.counts(kind);
+        counts.here = store.count(kind).map_err(internal)?;
+        counts.origin = if by_cursor { read } else { total };
+        if pass.purpose == Purpose::Changes {
+            match self.same_count(origin, kind, state).await? {
+                Some(true) => {}
+                Some(false) => {
+                    // Something was deleted, or missed.
+                    (state.whole_at, state.pass) = (None, None);
+                    pass.check.complete = false;
+                    return Ok(Part::Done);
+                }
+                None => return Ok(Part::Failed),
+            }
+        }
+        match kind {
+            Kind::User => pass.position = Position::first(Kind::Group),
+            Kind::Group if pass.purpose == Purpose::Changes => return Ok(Part::Done),
+            Kind::Group => pass.sweeping = true,
+        }
+        Ok(Part::More)
+    }
+
+    /// Whether origin and copy have the same number of resources. None where the origin cannot be read.
+    async fn same_count(&self, origin: &Origin, kind: Kind, state: &State) -> Result<Option<bool>> {
+        for _ in 0..COUNTS {
+            let since = self.memory.races.moment();
+            let Ok(total) = self.total(origin, kind, None, state).await? else { return Ok(None) };
+            if self.store()?.count(kind).map_err(internal)? == total {
+                return Ok(Some(true));
+            }
+            if !since.any_raced() {
+                break;
+            }
+        }
+        Ok(Some(false))
+    }
+
+    /// Whether times can be relied on: a change that an earlier pass should have found by its time shows
+    /// that they cannot.
+    fn judge_times(&self, origin: &Origin, page: &Page<'_>, state: &mut State) -> Result<()> {
+        if state.filters_times != Some(true) {
+            return Ok(());
+        }
+        for shown in &page.resources {
+            let Some(id) = shown.get("id").and_then(Value::as_str) else { continue };
+            if !state.missed(shown) || page.since.has_raced(page.kind, id) {
+                continue;
+            }
+            let compared = self.store()?.compare(page.kind, shown, &origin.base).map_err(internal)?;
+            let tells_members = page.kind == Kind::User || shown.get("members").is_some();
+            if compared.is_some_and(|compared| compared != Comparison::Same) && tells_members {
+                console_log!("the origin's times do not tell what changed: all of it is read instead");
+                state.filters_times = Some(false);
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    async fn compare_page(
+        &self,
+        origin: &Origin,
+        page: &Page<'_>,
+        state: &State,
+        check: &mut Check,
+    ) -> Result<Option<Vec<String>>> {
+        let mut ids = Vec::new();
+        for shown in &page.resources {
+            let Some(id) = shown.get("id").and_then(Value::as_str) else { continue };
+            let is_whole = page.kind == Kind::User || shown.get("members").is_some() || state.lists_members;
+            if !is_whole {
+                if !self.compare_one(origin, page.kind, id, check).await? {
+                    return Ok(None);
+                }
+            } else if !page.since.has_raced(page.kind, id) {
+                self.note_comparison(origin, page.kind, id, Some(shown), check)?;
+            }
+            ids.push(id.to_owned());
+        }
+        Ok(Some(ids))
+    }
+
+    /// Compares a resource as the origin shows it now. Whether it could be read.
+    async fn compare_one(&self, origin: &Origin, kind: Kind, id: &str, check: &mut Check) -> Result<bool> {
+        let _turn = self.memory.locks.acquire((kind, id.to_owned())).await;
+        let Ok(shown) = self.show(origin, kind, id).await? else { return Ok(false) };
+        self.note_comparison(origin, kind, id, shown.as_ref(), check)?;
+        Ok(true)
+    }
+
+    fn note_comparison(
+        &self,
+        origin: &Origin,
+        kind: Kind,
+        id: &str,
+        shown: Option<&Value>,
+        check: &mut Check,
+    ) -> Result<()> {
+        let store = self.store()?;
+        let compared = match shown {
+            Some(shown) => store.compare(kind, shown, &origin.base).map_err(internal)?,
+            None if store.has(kind, id).map_err(internal)? => {
+                check.list(|check| &mut check.extra, kind, id);
+                None
+            }
+            None => None,
+        };
+        match compared {
+            Some(Comparison::Missing) => check.list(|check| &mut check.missing, kind, id),
+            Some(Comparison::Different) => check.list(|check| &mut check.different, kind, id),
+            Some(Comparison::Same) | None => {}
+        }
+        Ok(())
+    }
+
+    /// What no page showed is asked for: it was deleted, or a page has missed it.
+    async fn sweep(&self, origin: &Origin, pass: &mut Pass) -> Result<Part> {
+        let store = self.store()?;
+        for kind in Kind::ALL {
+            let ids = store.unseen(kind, SWEPT).map_err(internal)?;
+            if ids.is_empty() {
+                continue;
+            }
+            for id in &ids {
+                let done = if pass.purpose == Purpose::Check {
+                    self.compare_one(origin, kind, id, &mut pass.check).await?
+                } else {
+                    let _turn = self.memory.locks.acquire((kind, id.clone())).await;
+                    self.reread(kind, id, origin).await?
+                };
+                if !done {
+                    return Ok(Part::Failed);
+                }
+            }
+            pass.pages = pass.pages.saturating_add(1);
+            store.mark_seen(pass.pages, kind, &ids).map_err(internal)?;
+            return Ok(Part::More);
+        }
+        Ok(Part::Done)
+    }
+
+    async fn end_pass(&self, origin: &Origin, pass: Pass, state: &mut State) -> Result<()> {
+        let store = self.store()?;
+        store.begin_pass().map_err(internal)?;
+        state.pass = None;
+        match pass.purpose {
+            Purpose::Check => state.last_check = Some(Check { at: now_ms(), ..pass.check }),
+            Purpose::Changes if !pass.check.complete => {}
+            Purpose::Changes => state.synced_at = Some(pass.began),
+            Purpose::Whole | Purpose::Resync => {
+                if !self.copies(origin)? {
+                    return Ok(());
+                }
+                for intent in store.unknown().map_err(internal)? {
+                    if intent.at < pass.began {
+                        store.settle(intent.number).map_err(internal)?;
+                    }
+                }
+                (state.synced_at, state.whole_at) = (Some(pass.began), Some(pass.began));
+                if state.filters_times.is_none() {
+                    state.filters_times = self.probe_times(origin, state).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the origin filters by time; none where that cannot be told yet.
+    async fn probe_times(&self, origin: &Origin, state: &State) -> Result<Option<bool>> {
+        if pages_by_cursor(state) || state.capabilities.is_some_and(|origin| !origin.filter) {
+            return Ok(Some(false));
+        }
+        let mut proved = None;
+        for kind in Kind::ALL {
+            let (all, always, never) = (
+                self.total(origin, kind, None, state).await?,
+                self.total(origin, kind, Some(ALWAYS), state).await?,
+                self.total(origin, kind, Some(NEVER), state).await?,
+            );
+            match (all, always, never) {
+                (Ok(0), _, _) => {}
+                (Ok(all), Ok(always), Ok(0)) if all == always => proved = Some(true),
+                (Err(Unread::Failed), _, _) | (_, Err(Unread::Failed), _) | (_, _, Err(Unread::Failed)) => {
+                    return Ok(None);
+                }
+                _ => return Ok(Some(false)),
+            }
+        }
+        Ok(proved)
+    }
+}
