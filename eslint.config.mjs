@@ -1,6 +1,8 @@
 import js from "@eslint/js";
 import globals from "globals";
 
+const off = (names) => Object.fromEntries(Object.keys(names).map((name) => [name, "off"]));
+
 export default [
   { ignores: ["build/", "target/", "**/node_modules/", "pkg/"] },
   js.configs.recommended,
@@ -11,7 +13,9 @@ export default [
       eqeqeq: "error",
       "no-var": "error",
       "prefer-const": "error",
-      "no-unused-vars": ["error", { argsIgnorePattern: "^_" }],
+      "no-unused-vars": ["error", { argsIgnorePattern: "^_", ignoreRestSiblings: true }],
     },
   },
+  // In a browser there is nothing of Node's.
+  { files: ["js/console/**"], languageOptions: { globals: { ...off(globals.node), ...globals.browser } } },
 ];

@@ -1,10 +1,12 @@
-// Builds the Worker: `build/index.js` and `build/index_bg.wasm`, only where a source has changed.
+// Builds the Worker: `build/index.js` and `build/index_bg.wasm`, only where a source has changed; and the
+// console's assets beside it.
 
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import { pathToFileURL } from "node:url";
 import { gzipSync } from "node:zlib";
+import { buildConsole } from "./console-build.mjs";
 import { SetupError, fail, say, step } from "./log.mjs";
 import { run } from "./run.mjs";
 import { setup } from "./setup.mjs";
@@ -12,15 +14,15 @@ import { root, tool } from "./tools.mjs";
 
 const out = join(root, "build");
 
-/** The files that the bundle is made of. */
+/** The files that something is made of. */
 function* sources(path) {
   if (!statSync(path).isDirectory()) return yield path;
   for (const name of readdirSync(path).sort()) yield* sources(join(path, name));
 }
 
-function fingerprint() {
+function fingerprint(...names) {
   const hash = createHash("sha256");
-  for (const name of ["Cargo.toml", "Cargo.lock", "js/build.mjs", "src"]) {
+  for (const name of names) {
     for (const path of sources(join(root, name))) {
       hash.update(relative(root, path)).update("\0").update(readFileSync(path)).update("\0");
     }
@@ -28,11 +30,22 @@ function fingerprint() {
   return hash.digest("hex");
 }
 
+/** Runs `make` where what it makes is not of the files that there are now. */
+async function unlessBuilt(stamp, wanted, make) {
+  const path = join(out, stamp);
+  if (existsSync(path) && readFileSync(path, "utf8") === wanted) return;
+  await make();
+  writeFileSync(path, wanted);
+}
+
 /** Builds where needed, and returns the bundle's folder. */
 export async function build() {
-  const stamp = join(out, ".built");
-  const wanted = fingerprint();
-  if (existsSync(stamp) && readFileSync(stamp, "utf8") === wanted) return out;
+  await unlessBuilt(".built", fingerprint("Cargo.toml", "Cargo.lock", "js/build.mjs", "src"), buildWorker);
+  await unlessBuilt(".console", fingerprint("package-lock.json", "js/console-build.mjs", "js/console"), buildConsole);
+  return out;
+}
+
+async function buildWorker() {
   const binaries = {
     WASM_BINDGEN_BIN: await tool("wasm-bindgen"),
     WASM_OPT_BIN: join(root, "node_modules", "binaryen", "bin", "wasm-opt"),
@@ -48,9 +61,7 @@ export async function build() {
   const args = ["--release", "--out-dir", relative(crate, out), crate];
   const env = { ...process.env, ...binaries };
   await step("Building the Worker", async () => run(await tool("worker-build"), args, { quiet: true, cwd: crate, env }));
-  writeFileSync(stamp, wanted);
   say(size());
-  return out;
 }
 
 /** How large the bundle is. */

@@ -5,21 +5,26 @@ import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { assets } from "./console-build.mjs";
 import { SetupError } from "./log.mjs";
 import { output } from "./run.mjs";
 import { root } from "./tools.mjs";
 
 const HOST = "127.0.0.1";
 
+/** What the tests run with; wrangler.toml has the same. */
+export const COMPATIBILITY_DATE = "2026-04-01";
+
 /**
  * Serves the gateway on loopback. All of its data is under `state`: a later run finds it again, also
  * after a kill.
  *
- * @param {{ port: number, state: string, rootKey?: string, wrapper?: string }} options `port` 0 takes a free
- *   one; `wrapper` is a module in front of the bundle, for tests that break it on purpose.
+ * @param {{ port: number, state: string, rootKey?: string, wrapper?: string, console?: boolean }} options `port` 0
+ *   takes a free one; `wrapper` is a module in front of the bundle, for tests that break it on purpose; `console`
+ *   serves the operators' console too, with a router in front of the Worker as on the platform.
  * @returns {Promise<{ url: string, rootKey: string, workerd: number[], stop: () => Promise<void> }>}
  */
-export async function serve({ port, state, rootKey, wrapper }) {
+export async function serve({ port, state, rootKey, wrapper, console = false }) {
   const { Log, LogLevel, Miniflare } = await import("miniflare");
   mkdirSync(state, { recursive: true, mode: 0o700 });
   await endOrphan(state);
@@ -42,10 +47,12 @@ export async function serve({ port, state, rootKey, wrapper }) {
       { type: "ESModule", path: join(built, "index.js") },
       { type: "CompiledWasm", path: join(built, "index_bg.wasm") },
     ],
-    compatibilityDate: "2026-04-01",
+    compatibilityDate: COMPATIBILITY_DATE,
     bindings: {
       ROOT_API_KEY: rootKey ?? secrets.rootKey,
       SECRETS_KEY: secrets.secretsKey,
+      // While the key is being replaced: docs/deploy.md.
+      ...(secrets.previousSecretsKey && { SECRETS_KEY_PREVIOUS: secrets.previousSecretsKey }),
       // Allows http to loopback for key sets and origins; a deployment does not have it.
       DEVELOPMENT: "true",
     },
@@ -56,6 +63,7 @@ export async function serve({ port, state, rootKey, wrapper }) {
       DIRECTORY: { className: "Directory", useSQLite: true },
     },
     durableObjectsPersist: join(state, "objects"),
+    ...(console ? { assets: consoleAssets } : {}),
   });
   const url = (await miniflare.ready).origin;
   const workerd = children().filter((pid) => !before.has(pid));
@@ -70,6 +78,15 @@ export async function serve({ port, state, rootKey, wrapper }) {
     },
   };
 }
+
+/** What `[assets]` of wrangler.toml says. */
+const consoleAssets = {
+  directory: assets,
+  routerConfig: {
+    has_user_worker: true,
+    static_routing: { user_worker: ["/*"], asset_worker: ["/console", "/console/*"] },
+  },
+};
 
 /** A JSON file that only its owner can read, made where it is not there. */
 export function keep(path, make) {

@@ -4,8 +4,8 @@ import { spawn, spawnSync } from "node:child_process";
 import { SetupError } from "./log.mjs";
 
 /** What a program prints, or `undefined` where it cannot be run. */
-export function output(program, args) {
-  const result = spawnSync(program, args, { encoding: "utf8" });
+export function output(program, args, options = {}) {
+  const result = spawnSync(program, args, { ...options, encoding: "utf8" });
   return result.status === 0 ? result.stdout : undefined;
 }
 

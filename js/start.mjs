@@ -45,7 +45,7 @@ async function main() {
   const { serve } = await import("./gateway.mjs");
   await build();
   const given = process.env.ROOT_API_KEY;
-  const gateway = await serve({ port: chosen.port, state: chosen.state, rootKey: given });
+  const gateway = await serve({ port: chosen.port, state: chosen.state, rootKey: given, console: true });
   const stops = [gateway.stop];
   let stopping = false;
   const stop = async () => {
@@ -58,6 +58,8 @@ async function main() {
   say(`\nscim-edge serves ${gateway.url}`);
   say(`  data: ${chosen.state}`);
   if (!given) say(`  root key: ${gateway.rootKey}`);
+  const account = chosen["no-demo"] ? "an account of yours" : "account demo";
+  say(`  console: ${gateway.url}/console/ (${account}, and a key of it or the root key)`);
   if (!chosen["no-demo"]) {
     const { serveDemo } = await import("./demo/demo.mjs");
     const { walkthrough } = await import("./demo/walkthrough.mjs");

@@ -30,13 +30,8 @@ const parts = {
     await build();
     say(size());
   },
-  /** That wrangler would deploy this repository as it is. */
-  deploy: () =>
-    run(process.execPath, [join("node_modules", "wrangler", "bin", "wrangler.js"), "deploy", "--dry-run", "--outdir", "build/deploy"], {
-      cwd: root,
-      quiet: true,
-      env: { ...process.env, CI: "true", WRANGLER_SEND_METRICS: "false" },
-    }),
+  /** That this repository could be deployed as it is: everything but the upload. */
+  deploy: () => node(join("js", "deploy.mjs"), "--dry-run"),
   e2e: () => node("--test", "--test-concurrency=1", "--test-timeout=300000", "--test-reporter=spec", ...tests()),
 };
 

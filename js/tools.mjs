@@ -28,14 +28,29 @@ const tools = {
   // --debug: a third of the compile time, and nothing these two do takes long.
   "worker-build": { crate: "worker-build", version: () => "0.8.7", args: ["--debug"] },
   "wasm-pack": { crate: "wasm-pack", version: () => "0.15.1", args: ["--debug"] },
+  // For audits and bills of materials only.
+  "cargo-deny": { crate: "cargo-deny", version: () => "0.20.2", args: ["--debug", "--no-default-features"] },
+  "cargo-cyclonedx": { crate: "cargo-cyclonedx", version: () => "0.5.9", args: ["--debug"] },
 };
+
+/** Where a tool is kept, and the version of it that is wanted. */
+function place(name) {
+  const { crate, version } = tools[name];
+  const wanted = version();
+  const folder = join(cache, "tools", `${crate}-${wanted}`);
+  return { wanted, folder, path: join(folder, "bin", name) };
+}
+
+/** The path of a tool that is there already. */
+export function installed(name) {
+  const { path } = place(name);
+  return existsSync(path) ? path : undefined;
+}
 
 /** The path of a tool, installed where it is not yet. */
 export async function tool(name) {
-  const { crate, version, args } = tools[name];
-  const wanted = version();
-  const folder = join(cache, "tools", `${crate}-${wanted}`);
-  const path = join(folder, "bin", name);
+  const { crate, args } = tools[name];
+  const { wanted, folder, path } = place(name);
   if (existsSync(path)) return path;
   return exclusively(folder, path, async () => {
     const install = ["install", crate, "--version", wanted, "--root", folder, ...args];

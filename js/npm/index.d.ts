@@ -108,8 +108,8 @@ export type Decision = Allowed | Denied;
 
 /** One check of a token, by one rule. */
 export type Step =
-  | { rule: string | null; check: string; ok: true; found: string }
-  | { rule: string | null; check: string; ok: false; reason: string; detail: string };
+  | { rule: string | null; check: string; ok: true; expected: string; found: string }
+  | { rule: string | null; check: string; ok: false; expected: string; reason: string; detail: string };
 
 export type Explanation = { steps: Step[] } & (
   | { allow: true; rule: string; serviceAccount: string }

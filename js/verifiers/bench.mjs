@@ -17,7 +17,7 @@ const here = join(root, "js", "verifiers");
 
 /** A key pair of a kind, its set, and distinct tokens of it. */
 async function material(kind, alg, count, { ISSUER, AUDIENCE }) {
-  const options = { extractable: true, crv: "Ed25519", modulusLength: kind.endsWith("4096") ? 4096 : 2048 };
+  const options = { extractable: true, ...(alg === "EdDSA" && { crv: "Ed25519" }), modulusLength: kind.endsWith("4096") ? 4096 : 2048 };
   const { publicKey, privateKey } = await generateKeyPair(alg, options);
   const jwks = { keys: [{ ...(await exportJWK(publicKey)), kid: "one", alg, use: "sig" }] };
   const exp = Math.floor(Date.now() / 1000) + 3600;

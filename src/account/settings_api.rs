@@ -2,7 +2,8 @@
 //!
 //! A PUT carries a list of changes. As in the reference system each stands alone: a good one takes
 //! effect, a bad one is answered with its reason and changes nothing. All of them are checked before
-//! any is stored, and what takes effect does so at once.
+//! any is stored, and what takes effect does so at once. With `dryRun=true` nothing does: a form asks
+//! what is wrong with what is being typed.
 
 use crate::api::{BODY, Failure, Handled, Request};
 use crate::document::{Document, SettingValue};
@@ -88,7 +89,7 @@ fn change(document: &Document, request: &Request<'_>) -> Handled {
         outcomes.push((identifier, outcome));
     }
     refuse_shared_keys(document, &mut new, &mut outcomes);
-    let changed = new.settings != document.settings;
+    let changed = new.settings != document.settings && request.parameter("dryRun") != Some("true");
     let answers =
         outcomes.iter().map(|(identifier, outcome)| answer(&new, request, identifier, outcome)).collect();
     Ok((Value::Array(answers), changed.then_some(new)))

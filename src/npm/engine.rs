@@ -116,7 +116,9 @@ impl Engine {
     }
 
     async fn refresh(&self, source: &Source) -> Result<Rc<KeySet>, KeysUnavailable> {
-        let (set, fresh_ms) = ask(&Fetch(&self.host), source, self.development).await?;
+        let asked = ask(&Fetch(&self.host), source, self.development).await;
+        let (set, fresh_ms) =
+            asked.inspect_err(|_| self.fetched.borrow_mut().fail(source.name(), self.now_ms()))?;
         let set = Rc::new(set);
         let fetched_at = self.now_ms();
         let fetched =

@@ -33,6 +33,47 @@ pub(crate) fn found(claims: &Value, field: &str) -> String {
     found.map_or_else(|| "nothing".to_owned(), |found| found.to_string().chars().take(200).collect())
 }
 
+/// What a check found where it holds.
+pub(crate) fn shown(rule: &TrustRule, claims: &Value, check: &str) -> String {
+    match check {
+        "lifetime" => match (expiry(claims), time(claims, "iat")) {
+            (Ok(expiry), Ok(Some(issued))) => format!("{} s", expiry - issued),
+            _ => "iat does not say since when".to_owned(),
+        },
+        "claims" => {
+            let all = rule.claims.iter().map(|one| format!("{} {}", one.field, found(claims, &one.field)));
+            all.reduce(|all, one| format!("{all}, {one}")).unwrap_or_else(|| "nothing to compare".to_owned())
+        }
+        _ => found(claims, check),
+    }
+}
+
+/// What a check demands.
+pub(crate) fn expected(rule: &TrustRule, check: &str, now_ms: i64) -> String {
+    let (now, skew) = (seconds(now_ms), rule.clock_skew_seconds);
+    let any_of = |values: &[String]| match values {
+        [] => "any".to_owned(),
+        values => values.join(" or "),
+    };
+    match check {
+        "exp" => format!("a time after {now}, give or take {skew} s"),
+        "nbf" | "iat" => format!("nothing, or a time up to {now}, give or take {skew} s"),
+        "lifetime" => match rule.max_lifetime_seconds {
+            Some(longest) => format!("at most {longest} s from iat to exp"),
+            None => "any".to_owned(),
+        },
+        "cnf" if rule.dpop => "the thumbprint of a key (jkt)".to_owned(),
+        "cnf" => "nothing: no token that is bound to a key".to_owned(),
+        "iss" => rule.issuer.clone().unwrap_or_else(|| "any".to_owned()),
+        "aud" => any_of(&rule.audiences),
+        "claims" => {
+            let all = rule.claims.iter().map(|one| format!("{} {:?}", one.field, one.value));
+            all.reduce(|all, one| format!("{all}, {one}")).unwrap_or_else(|| "nothing".to_owned())
+        }
+        _ => "nothing, or a string".to_owned(),
+    }
+}
+
 fn check_matches(rule: &TrustRule, claims: &Value, _: i64) -> Result<(), Refusal> {
     match rule.claims.iter().find(|wanted| !wanted.holds(claims)) {
         Some(wanted) => {

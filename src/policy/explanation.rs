@@ -22,15 +22,16 @@ impl Explanation {
     }
 
     /// `{"allow", "rule", "serviceAccount"}` or `{"allow", "reason", "detail"}`, with `"steps": [{"rule", "check",
-    /// "ok", "found"}` or `{"rule", "check", "ok", "reason", "detail"}]`.
+    /// "ok", "expected", "found"}` or `{"rule", "check", "ok", "expected", "reason", "detail"}]`.
     pub fn to_json(&self) -> Value {
         let steps: Vec<Value> = self
             .steps
             .iter()
             .map(|step| match &step.outcome {
-                Ok(found) => json!({ "rule": step.rule, "check": step.check, "ok": true, "found": found }),
+                Ok(found) => json!({ "rule": step.rule, "check": step.check, "ok": true,
+                    "expected": step.expected, "found": found }),
                 Err(refusal) => json!({ "rule": step.rule, "check": step.check, "ok": false,
-                    "reason": refusal.reason.code(), "detail": refusal.detail }),
+                    "expected": step.expected, "reason": refusal.reason.code(), "detail": refusal.detail }),
             })
             .collect();
         match &self.outcome {

@@ -1,7 +1,7 @@
 //! Issuers: where their keys are (OpenID Connect Discovery §4, RFC 8414 §3), and reading them over a network
 //! that the host supplies.
 
-use crate::key_set::{BYTES, KeySet};
+use crate::key_set::{BYTES, KeySet, Listed, listed};
 use crate::rule::KeySource;
 use crate::url::{check, configuration_urls};
 use crate::verify::KeysUnavailable;
@@ -11,6 +11,9 @@ const MINUTE_MS: i64 = 60_000;
 const FRESH_MS: i64 = 10 * MINUTE_MS;
 const FRESH_LEAST_MS: i64 = MINUTE_MS;
 const FRESH_MOST_MS: i64 = 60 * MINUTE_MS;
+
+/// What a key set is asked for as.
+const KEY_SET: &str = "application/jwk-set+json, application/json";
 
 /// The host's network.
 #[allow(async_fn_in_trait)] // Hosts are single-threaded.
@@ -73,9 +76,20 @@ pub async fn ask<N: Network>(
         true => discover(network, &source.url, development).await?,
         false => source.url.clone(),
     };
-    let answer = get(network, &url, "application/jwk-set+json, application/json", development).await?;
+    let answer = get(network, &url, KEY_SET, development).await?;
     let set = KeySet::parse(&answer.body).map_err(|error| unavailable(&url, &error.to_string()))?;
     Ok((set, fresh_ms(answer.cache_control.as_deref())))
+}
+
+/// Every key that a URL shows, and for how long a token would be checked with them, in milliseconds.
+pub async fn show<N: Network>(
+    network: &N,
+    url: &str,
+    development: bool,
+) -> Result<(Vec<Listed>, i64), KeysUnavailable> {
+    let answer = get(network, url, KEY_SET, development).await?;
+    let keys = listed(&answer.body).map_err(|error| unavailable(url, &error.to_string()))?;
+    Ok((keys, fresh_ms(answer.cache_control.as_deref())))
 }
 
 /// Where an issuer says that its keys are. What it says of itself must be the issuer, to the letter:

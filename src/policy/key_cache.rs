@@ -4,6 +4,9 @@
 //! background, for up to a day while the issuer cannot be reached; then nobody can be let in. A token with an
 //! unknown key id has the issuer asked once, and not again for [`COOLDOWN_MS`], whether that succeeded
 //! or not; an id that the issuer did not know is not asked for again for [`UNKNOWN_MS`].
+//!
+//! While there is no set and nobody knows yet whether there will be, requests that come together ask together,
+//! up to [`TOGETHER`]: in a Worker none may wait for another's, and none of them did anything wrong.
 
 use crate::key::KeyId;
 use crate::key_set::KeySet;
@@ -14,6 +17,10 @@ use std::rc::Rc;
 pub const STALE_MS: i64 = 24 * 60 * 60_000;
 /// How long an issuer is left alone after an attempt.
 pub const COOLDOWN_MS: i64 = 30_000;
+/// How many ask at once while there is no set.
+pub const TOGETHER: usize = 16;
+/// How long an attempt can take; one that was never heard of again has ended by then.
+const ATTEMPT_MS: i64 = 15_000;
 /// How long an id is known to be unknown. No longer than settings take: an issuer may publish a key late.
 pub const UNKNOWN_MS: i64 = 120_000;
 /// How old a stored copy of an unchanged set may get before it is written again.
@@ -32,7 +39,7 @@ pub enum Plan {
     UseAndRefresh(Rc<KeySet>),
     /// The issuer is to be asked first; what is to be used if that fails.
     Refresh(Option<Rc<KeySet>>),
-    /// There is no set, and the issuer was asked a moment ago.
+    /// There is no set, and the issuer could not be asked a moment ago, or is being asked by enough.
     Unavailable,
 }
 
@@ -51,6 +58,9 @@ pub struct Fetched {
 struct Entry {
     fetched: Option<Fetched>,
     attempted_at: Option<i64>,
+    failed_at: Option<i64>,
+    /// Attempts under way while there is no set.
+    asking: usize,
     /// Ids that the issuer did not know, and when it was asked.
     unknown: Vec<(String, i64)>,
 }
@@ -75,13 +85,14 @@ impl KeyCache {
     /// What to do for a token with this key id. Where that is to ask the issuer, the attempt counts from now.
     pub fn plan(&mut self, name: &str, kid: Option<&str>, now_ms: i64) -> Plan {
         let entry = self.entry(name);
+        let together = entry.may_ask_together(now_ms);
         let rested = entry.attempted_at.is_none_or(|at| now_ms.saturating_sub(at) >= COOLDOWN_MS);
         let is_wanting = |fetched: &Fetched| match kid {
             Some(kid) => !fetched.set.has_kid(kid) && !is_unknown(&entry.unknown, kid, now_ms),
             None => false,
         };
         let plan = match entry.fetched.as_ref().filter(|fetched| fetched.is_usable(now_ms)) {
-            None if rested => Plan::Refresh(None),
+            None if together => Plan::Refresh(None),
             None => return Plan::Unavailable,
             Some(fetched) if is_wanting(fetched) && rested => Plan::Refresh(Some(fetched.set.clone())),
             Some(fetched) if now_ms >= fetched.fresh_until && rested => {
@@ -90,6 +101,9 @@ impl KeyCache {
             Some(fetched) => return Plan::Use(fetched.set.clone()),
         };
         entry.attempted_at = Some(now_ms);
+        if plan == Plan::Refresh(None) {
+            entry.asking = entry.asking.saturating_add(1);
+        }
         if let (Plan::Refresh(Some(_)), Some(kid)) = (&plan, kid) {
             entry.unknown.retain(|(_, at)| now_ms.saturating_sub(*at) < UNKNOWN_MS);
             if entry.unknown.len() >= UNKNOWN_KEPT {
@@ -109,7 +123,14 @@ impl KeyCache {
         });
         entry.attempted_at = Some(fetched.fetched_at);
         entry.fetched = Some(fetched);
+        (entry.failed_at, entry.asking) = (None, 0);
         !is_same
+    }
+
+    /// Notes that an issuer could not be asked.
+    pub fn fail(&mut self, name: &str, now_ms: i64) {
+        let entry = self.entry(name);
+        (entry.failed_at, entry.asking) = (Some(now_ms), 0);
     }
 
     /// The set at hand, where it may be used.
@@ -131,6 +152,16 @@ impl KeyCache {
             oldest.and_then(|name| self.0.remove(&name));
         }
         self.0.entry(name.to_owned()).or_default()
+    }
+}
+
+impl Entry {
+    fn may_ask_together(&mut self, now_ms: i64) -> bool {
+        let within = |at: Option<i64>, ms: i64| at.is_some_and(|at| now_ms.saturating_sub(at) < ms);
+        if !within(self.attempted_at, ATTEMPT_MS) {
+            self.asking = 0;
+        }
+        !within(self.failed_at, COOLDOWN_MS) && self.asking < TOGETHER
     }
 }
 
@@ -171,7 +202,10 @@ mod tests {
         let mut last = None;
         for now in (600_000..30 * HOUR_MS).step_by(1000) {
             let plan = cache.plan(URL, Some("a"), now);
-            attempts += i64::from(matches!(plan, Plan::UseAndRefresh(_) | Plan::Refresh(_)));
+            if matches!(plan, Plan::UseAndRefresh(_) | Plan::Refresh(_)) {
+                attempts += 1;
+                cache.fail(URL, now);
+            }
             if matches!(plan, Plan::Use(_) | Plan::UseAndRefresh(_)) {
                 last = Some(now);
             }
@@ -180,7 +214,23 @@ mod tests {
         assert!(attempts <= 30 * HOUR_MS / COOLDOWN_MS, "{attempts} attempts");
         let now = 30 * HOUR_MS + COOLDOWN_MS;
         assert_eq!(cache.plan(URL, Some("a"), now), Plan::Refresh(None));
+        cache.fail(URL, now);
         assert_eq!(cache.plan(URL, Some("a"), now + COOLDOWN_MS - 1), Plan::Unavailable);
+    }
+
+    #[test]
+    fn requests_that_come_together_ask_together_until_one_has_failed() {
+        let mut cache = KeyCache::default();
+        let together = |cache: &mut KeyCache, now| {
+            (0..100).filter(|_| cache.plan(URL, Some("a"), now) == Plan::Refresh(None)).count()
+        };
+        assert_eq!(together(&mut cache, 0), TOGETHER);
+        assert_eq!(together(&mut cache, ATTEMPT_MS), TOGETHER, "none of them was heard of again");
+        cache.fail(URL, ATTEMPT_MS);
+        assert_eq!(together(&mut cache, ATTEMPT_MS + COOLDOWN_MS - 1), 0);
+        assert_eq!(together(&mut cache, ATTEMPT_MS + COOLDOWN_MS), TOGETHER);
+        cache.keep(URL, fetched("a", ATTEMPT_MS + COOLDOWN_MS));
+        assert_eq!(cache.plan(URL, Some("a"), ATTEMPT_MS + COOLDOWN_MS), Plan::Use(set("a")));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use crate::algorithm::Algorithm;
 use crate::key::{Key, KeyId};
 use scim_edge_json::Limits;
+use serde::Serialize;
 use serde_json::Value;
 use std::collections::HashMap;
 use std::fmt;
@@ -45,6 +46,44 @@ impl fmt::Display for KeySetError {
 
 impl std::error::Error for KeySetError {}
 
+/// A key as its set shows it, for operators.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Listed {
+    /// Its `kid`.
+    pub kid: Option<String>,
+    /// Its `kty`.
+    pub kty: Option<String>,
+    /// Its `alg`.
+    pub alg: Option<String>,
+    /// Its `use`.
+    #[serde(rename = "use")]
+    pub purpose: Option<String>,
+    /// Whether it can check a signature here.
+    pub usable: bool,
+}
+
+/// Every key of a set, those that cannot be used too.
+pub fn listed(text: &[u8]) -> Result<Vec<Listed>, KeySetError> {
+    let keys = members(text)?;
+    let listed = keys.iter().map(|key| {
+        let text = |name: &str| key.get(name).and_then(Value::as_str).map(str::to_owned);
+        let usable = key.as_object().is_some_and(|key| Key::from_jwk(key).is_some());
+        Listed { kid: text("kid"), kty: text("kty"), alg: text("alg"), purpose: text("use"), usable }
+    });
+    Ok(listed.collect())
+}
+
+/// The members of a set's `keys`.
+fn members(text: &[u8]) -> Result<Vec<Value>, KeySetError> {
+    let mut set =
+        scim_edge_json::parse_object(text, Limits { bytes: BYTES, depth: 16 }).map_err(KeySetError::Json)?;
+    match set.remove("keys") {
+        Some(Value::Array(keys)) if keys.len() <= KEYS => Ok(keys),
+        Some(Value::Array(_)) => Err(KeySetError::TooMany),
+        _ => Err(KeySetError::NoKeys),
+    }
+}
+
 /// The usable keys of a set, in its order. Never empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeySet {
@@ -54,15 +93,7 @@ pub struct KeySet {
 impl KeySet {
     /// Reads a JWK Set. A key that cannot be used is left out and fails nothing.
     pub fn parse(text: &[u8]) -> Result<Self, KeySetError> {
-        let set = scim_edge_json::parse_object(text, Limits { bytes: BYTES, depth: 16 })
-            .map_err(KeySetError::Json)?;
-        Self::from_keys(set.get("keys").and_then(Value::as_array).ok_or(KeySetError::NoKeys)?)
-    }
-
-    fn from_keys(keys: &[Value]) -> Result<Self, KeySetError> {
-        if keys.len() > KEYS {
-            return Err(KeySetError::TooMany);
-        }
+        let keys = members(text)?;
         let keys: Vec<Key> = keys.iter().filter_map(Value::as_object).filter_map(Key::from_jwk).collect();
         if keys.is_empty() { Err(KeySetError::NoneUsable) } else { Ok(Self { keys }) }
     }
@@ -157,6 +188,17 @@ mod tests {
             Err(KeySetError::Json(scim_edge_json::Error::Syntax { line: 1, column: 1 }))
         );
         assert_eq!(set(&["1"; 101]), Err(KeySetError::TooMany));
+    }
+
+    #[test]
+    fn operators_see_the_unusable_ones_too() {
+        let text = format!(r#"{{"keys":[{EC},{{"kty":"oct","kid":7,"alg":"HS256"}},7]}}"#);
+        let keys = listed(text.as_bytes()).unwrap();
+        assert_eq!(keys.iter().map(|key| key.usable).collect::<Vec<_>>(), [true, false, false]);
+        assert_eq!((keys[1].kid.as_deref(), keys[1].alg.as_deref()), (None, Some("HS256")));
+        assert_eq!(keys[0].purpose.as_deref(), Some("sig"));
+        assert_eq!(listed(br#"{"keys":[]}"#), Ok(Vec::new()));
+        assert_eq!(listed(b"{}"), Err(KeySetError::NoKeys));
     }
 
     #[test]

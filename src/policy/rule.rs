@@ -63,6 +63,17 @@ pub enum TokenType {
     Unsaid,
 }
 
+impl TokenType {
+    /// How rules and headers write it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Jwt => "JWT",
+            Self::AccessToken => "at+jwt",
+            Self::Unsaid => "none",
+        }
+    }
+}
+
 /// Where a rule's keys come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeySource<'a> {

@@ -30,7 +30,8 @@ pub struct Unverified<'a> {
     algorithm: Algorithm,
     token_type: TokenType,
     kid: Option<String>,
-    claims: Map<String, Value>,
+    /// An object.
+    claims: Value,
     signed: &'a str,
     signature: Vec<u8>,
 }
@@ -88,7 +89,7 @@ impl<'a> Unverified<'a> {
                 return Err(Refusal::new(Reason::MalformedHeader, "kid is not a string of up to 256 bytes"));
             }
         };
-        Ok(Self { algorithm, token_type, kid, claims: payload, signed, signature })
+        Ok(Self { algorithm, token_type, kid, claims: Value::Object(payload), signed, signature })
     }
 
     /// Its `alg`.
@@ -107,7 +108,7 @@ impl<'a> Unverified<'a> {
     }
 
     /// Its claims: to choose by, not to act on.
-    pub fn claims(&self) -> &Map<String, Value> {
+    pub fn claims(&self) -> &Value {
         &self.claims
     }
 
@@ -121,7 +122,7 @@ impl<'a> Unverified<'a> {
         &self.signature
     }
 
-    pub(crate) fn into_claims(self) -> Map<String, Value> {
+    pub(crate) fn into_claims(self) -> Value {
         self.claims
     }
 }

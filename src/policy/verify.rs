@@ -106,6 +106,8 @@ pub struct Step {
     /// What was checked: `form`, `issuer`, `algorithm`, `type`, `keys`, `signature`, a claim's name,
     /// `lifetime` or `claims`.
     pub check: &'static str,
+    /// What the rule, or the policy, demands.
+    pub expected: String,
     /// What was found, or why it does not hold; never a signature, never a whole token.
     pub outcome: Result<String, Refusal>,
 }
@@ -144,23 +146,25 @@ async fn run<H: Host>(
         Ok(unverified) => unverified,
         Err(refusal) => {
             if let Some(steps) = &mut steps {
-                steps.push(Step { rule: None, check: "form", outcome: Err(refusal.clone()) });
+                let (expected, outcome) = (FORM.to_owned(), Err(refusal.clone()));
+                steps.push(Step { rule: None, check: "form", expected, outcome });
             }
             return Err(refusal);
         }
     };
     let mut run = Run { host, token: &unverified, now_ms, checked: Vec::new(), rule: None, steps };
-    run.record("form", || Ok(described(&unverified)));
+    run.record("form", || FORM.to_owned(), || Ok(described(&unverified)));
     let mut furthest = (Stage::Rule, no_rule(rules, &unverified));
     let mut trusted = None;
     for rule in rules {
         run.rule = Some(&rule.name);
         if !rule.may_trust(unverified.claims().get("iss")) {
-            let why = || Refusal::new(Reason::IssuerNotTrusted, format!("the rule is for {:?}", rule.issuer));
-            run.record("issuer", || Err(why()));
+            let refusal = || Refusal::new(Reason::IssuerNotTrusted, "another issuer's token");
+            run.record("issuer", || claims::expected(rule, "iss", now_ms), || Err(refusal()));
             continue;
         }
-        run.record("issuer", || Ok("may be this rule's".to_owned()));
+        let found = || Ok(claims::found(unverified.claims(), "iss"));
+        run.record("issuer", || claims::expected(rule, "iss", now_ms), found);
         match run.try_rule(rule).await {
             Ok(key) => {
                 trusted = Some((rule, key));
@@ -171,7 +175,7 @@ async fn run<H: Host>(
         }
     }
     let Some((rule, key)) = trusted else { return Err(furthest.1) };
-    let claims = Value::Object(unverified.into_claims());
+    let claims = unverified.into_claims();
     let skew_ms = i64::from(rule.clock_skew_seconds).saturating_mul(1000);
     let valid_until_ms = expiry_ms(&claims).saturating_add(skew_ms);
     Ok(Verified {
@@ -184,9 +188,24 @@ async fn run<H: Host>(
     })
 }
 
+/// What every token has to be.
+const FORM: &str = "three parts of base64url: a JSON header, JSON claims and a signature";
+
 /// What a token says of itself.
 fn described(token: &Unverified<'_>) -> String {
-    format!("alg {}, kid {:?}, {:?}", token.algorithm().name(), token.kid(), token.token_type())
+    let (algorithm, kind) = (token.algorithm().name(), token.token_type().name());
+    format!("alg {algorithm}, typ {kind}, {}", named(token.kid()))
+}
+
+/// A key, by its id.
+fn named(kid: Option<&str>) -> String {
+    kid.map_or_else(|| "no kid".to_owned(), |kid| format!("kid {kid:?}"))
+}
+
+/// What a list of a rule's leaves open.
+fn one_of<'a>(mut names: impl Iterator<Item = &'a str>) -> String {
+    let Some(first) = names.next() else { return "any that is supported".to_owned() };
+    names.fold(first.to_owned(), |all, name| format!("{all}, {name}"))
 }
 
 /// `exp` in milliseconds; huge ones saturate.
@@ -227,47 +246,61 @@ struct Run<'a, H> {
 
 impl<H: Host> Run<'_, H> {
     /// Makes and keeps a step, where somebody wants them.
-    fn record(&mut self, check: &'static str, outcome: impl FnOnce() -> Result<String, Refusal>) {
+    fn record(
+        &mut self,
+        check: &'static str,
+        expected: impl FnOnce() -> String,
+        outcome: impl FnOnce() -> Result<String, Refusal>,
+    ) {
         if let Some(steps) = &mut self.steps {
-            steps.push(Step { rule: self.rule.map(str::to_owned), check, outcome: outcome() });
+            let rule = self.rule.map(str::to_owned);
+            steps.push(Step { rule, check, expected: expected(), outcome: outcome() });
         }
     }
 
     /// A check that does not hold.
-    fn fail(&mut self, stage: Stage, check: &'static str, refusal: Refusal) -> (Stage, Refusal) {
-        self.record(check, || Err(refusal.clone()));
+    fn fail(
+        &mut self,
+        stage: Stage,
+        check: &'static str,
+        expected: impl FnOnce() -> String,
+        refusal: Refusal,
+    ) -> (Stage, Refusal) {
+        self.record(check, expected, || Err(refusal.clone()));
         (stage, refusal)
     }
 
     async fn try_rule(&mut self, rule: &TrustRule) -> Result<KeyId, (Stage, Refusal)> {
         let (token, algorithm) = (self.token, self.token.algorithm());
+        let algorithms = || one_of(rule.algorithms.iter().map(|one| one.name()));
         if !rule.accepts(algorithm) {
-            let detail = format!("alg {} is not among the rule's", algorithm.name());
+            let detail = format!("alg {} is not among the rule's: {}", algorithm.name(), algorithms());
             let refusal = Refusal::new(Reason::AlgorithmNotAllowed, detail);
-            return Err(self.fail(Stage::Signature, "algorithm", refusal));
+            return Err(self.fail(Stage::Signature, "algorithm", algorithms, refusal));
         }
-        self.record("algorithm", || Ok(algorithm.name().to_owned()));
+        self.record("algorithm", algorithms, || Ok(algorithm.name().to_owned()));
+        let types = || one_of(rule.token_types.iter().map(|one| one.name()));
         if !rule.accepts_type(token.token_type()) {
-            let detail = format!("the rule takes tokens of the types {:?}", rule.token_types);
+            let detail = format!("typ {} is not among the rule's: {}", token.token_type().name(), types());
             let refusal = Refusal::new(Reason::TypeNotAllowed, detail);
-            return Err(self.fail(Stage::Signature, "type", refusal));
+            return Err(self.fail(Stage::Signature, "type", types, refusal));
         }
-        self.record("type", || Ok(format!("{:?}", token.token_type())));
+        self.record("type", types, || Ok(token.token_type().name().to_owned()));
+        let wanted = || format!("a key for {}, {}", algorithm.name(), named(token.kid()));
         let keys = match self.host.keys(rule, token.kid()).await {
             Ok(keys) => keys,
             Err(KeysUnavailable(why)) => {
                 let refusal = Refusal::new(Reason::KeysUnavailable, why);
-                return Err(self.fail(Stage::Keys, "keys", refusal));
+                return Err(self.fail(Stage::Keys, "keys", wanted, refusal));
             }
         };
         let fitting: Vec<&Key> = keys.eligible(algorithm, token.kid()).collect();
         if fitting.is_empty() {
-            let detail =
-                format!("no key of the set is for alg {} and kid {:?}", algorithm.name(), token.kid());
-            let refusal = Refusal::new(Reason::KeyNotFound, detail);
-            return Err(self.fail(Stage::Signature, "keys", refusal));
+            let refusal = Refusal::new(Reason::KeyNotFound, format!("the set does not have {}", wanted()));
+            return Err(self.fail(Stage::Signature, "keys", wanted, refusal));
         }
-        self.record("keys", || Ok(format!("{} of the set for this token", fitting.len())));
+        self.record("keys", wanted, || Ok(format!("{} of the set", fitting.len())));
+        let made = || "made by one of these keys".to_owned();
         let mut signer = None;
         for key in fitting {
             if self.check(key).await {
@@ -277,17 +310,17 @@ impl<H: Host> Run<'_, H> {
         }
         let Some(key) = signer else {
             let refusal = Refusal::new(Reason::SignatureMismatch, "no fitting key made the signature");
-            return Err(self.fail(Stage::Signature, "signature", refusal));
+            return Err(self.fail(Stage::Signature, "signature", made, refusal));
         };
-        self.record("signature", || Ok(format!("made by the key {:?}", key.kid())));
-        let claims = Value::Object(token.claims().clone());
+        self.record("signature", made, || Ok(format!("the key's with {}", named(key.kid()))));
+        let (claims, now_ms) = (token.claims(), self.now_ms);
         if self.steps.is_some() {
             for (name, check) in claims::CHECKS {
-                let outcome = check(rule, &claims, self.now_ms);
-                self.record(name, || outcome.map(|()| claims::found(&claims, name)));
+                let outcome = check(rule, claims, now_ms).map(|()| claims::shown(rule, claims, name));
+                self.record(name, || claims::expected(rule, name, now_ms), || outcome);
             }
         }
-        claims::check(rule, &claims, self.now_ms).map_err(|refusal| (Stage::Claims, refusal))?;
+        claims::check(rule, claims, now_ms).map_err(|refusal| (Stage::Claims, refusal))?;
         Ok(key.id())
     }
 

@@ -109,8 +109,10 @@ impl Account {
             },
         };
         let document = stored.map_or_else(|| Document::new(&call.account, now_ms), |(document, _)| document);
-        let outcome = self.handle(&document, call, &route, permissions, now_ms)?;
-        let published = match outcome.changed {
+        let resealed = self.environment.seal_keys()?.reseal(&document, &crate::environment::random()?);
+        let outcome =
+            self.handle(resealed.as_ref().unwrap_or(&document), call, &route, permissions, now_ms)?;
+        let published = match outcome.changed.or(resealed) {
             Some(new) => {
                 store(&sql, &new).map_err(internal)?;
                 Some(Published::of(&new))
@@ -136,7 +138,7 @@ impl Account {
             permissions,
             now_ms,
             random: &crate::environment::random()?,
-            seal_key: &self.environment.seal_key()?,
+            seal_key: &self.environment.seal_keys()?.current,
             development: self.environment.is_development(),
             correlation_id: &call.correlation_id,
         };

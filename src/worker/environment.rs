@@ -1,6 +1,7 @@
 //! The Worker's bindings and secrets.
 
 use base64::Engine as _;
+use scim_edge_account::secret::SealKeys;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use worker::kv::KvStore;
@@ -48,12 +49,16 @@ impl Environment {
         key.len() >= 16 && bool::from(same)
     }
 
-    /// The key that seals secrets at rest.
-    pub(crate) fn seal_key(&self) -> Result<[u8; 32]> {
+    /// The keys that secrets at rest are sealed with.
+    pub(crate) fn seal_keys(&self) -> Result<SealKeys> {
         let wrong = || Error::RustError("the secret SECRETS_KEY must be 32 bytes in base64".to_owned());
-        let text = self.env.secret("SECRETS_KEY").map_err(|_| wrong())?.to_string();
-        let bytes = base64::engine::general_purpose::STANDARD.decode(text.trim()).map_err(|_| wrong())?;
-        bytes.try_into().map_err(|_| wrong())
+        let key = |text: String| {
+            let bytes = base64::engine::general_purpose::STANDARD.decode(text.trim()).map_err(|_| wrong())?;
+            bytes.try_into().map_err(|_| wrong())
+        };
+        let current = key(self.env.secret("SECRETS_KEY").map_err(|_| wrong())?.to_string())?;
+        let previous = self.env.secret("SECRETS_KEY_PREVIOUS").ok().map(|text| key(text.to_string()));
+        Ok(SealKeys { current, previous: previous.transpose()? })
     }
 }
 

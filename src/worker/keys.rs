@@ -10,7 +10,7 @@ use scim_edge_policy::encoding::encode;
 use scim_edge_policy::issuer::{Answer, Network, Source, ask};
 use scim_edge_policy::key::{Key, KeyId};
 use scim_edge_policy::key_cache::{Fetched, KeyCache, Plan};
-use scim_edge_policy::key_set::{BYTES, KeySet, ReadSets};
+use scim_edge_policy::key_set::{BYTES, KeySet, Listed, ReadSets};
 use scim_edge_policy::rule::{KeySource, TrustRule};
 use scim_edge_policy::verify::{Host, KeysUnavailable};
 use scim_edge_webcrypto::WebCrypto;
@@ -88,9 +88,19 @@ pub(crate) fn still_has(source: Option<&str>, key: &KeyId, now_ms: i64) -> bool 
     source.is_none_or(|name| SETS.with_borrow(|sets| sets.has(name, key, now_ms)))
 }
 
+/// What a URL has to offer, by the rules by which an issuer is asked; nothing of it is kept.
+pub(crate) async fn show(
+    environment: &Environment,
+    url: &str,
+) -> Result<(Vec<Listed>, i64), KeysUnavailable> {
+    scim_edge_policy::issuer::show(&Fetch, url, environment.is_development()).await
+}
+
 /// Asks the issuer, and keeps what it answers.
 async fn refresh(environment: &Environment, source: &Source) -> Result<Rc<KeySet>, KeysUnavailable> {
-    let (set, fresh_ms) = ask(&Fetch, source, environment.is_development()).await?;
+    let asked = ask(&Fetch, source, environment.is_development()).await;
+    let (set, fresh_ms) =
+        asked.inspect_err(|_| SETS.with_borrow_mut(|sets| sets.fail(source.name(), now_ms())))?;
     let set = Rc::new(set);
     let fetched_at = now_ms();
     let fetched = Fetched { set: set.clone(), fetched_at, fresh_until: fetched_at.saturating_add(fresh_ms) };

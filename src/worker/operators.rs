@@ -4,7 +4,7 @@
 use crate::caller::{Caller, by_key, refuse};
 use crate::environment::{Environment, now_ms};
 use crate::http::{BodyError, answer, read, scim_error};
-use crate::keys::Keys;
+use crate::keys::{self, Keys};
 use scim_edge_json::{Limits, parse_object};
 use scim_edge_policy::credentials::Credentials;
 use scim_edge_policy::explanation::Explanation;
@@ -12,8 +12,9 @@ use scim_edge_policy::operator::OperatorCall;
 use scim_edge_policy::permission::Permission;
 use scim_edge_policy::refusal::{Reason, Refusal};
 use scim_edge_policy::route::OperatorRoute;
+use scim_edge_policy::verify::KeysUnavailable;
 use scim_edge_scim::error::{Error as ScimError, ScimType};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use std::rc::Rc;
 use worker::{Context, Request, Response, Result};
 
@@ -41,10 +42,11 @@ pub(crate) async fn handle(
     }
     let answered = match call {
         OperatorCall::Explain => explain(request, environment, context, &caller).await?,
+        OperatorCall::KeySet => key_set(request, environment).await,
         _ => Err(ScimError::not_found("This path")),
     };
     match answered {
-        Ok(body) => json(200, &body),
+        Ok(body) => respond(200, &body),
         Err(error) => scim_error(&error, &[]),
     }
 }
@@ -93,6 +95,18 @@ async fn explain(
     Ok(Ok(told))
 }
 
+/// The keys that a URL shows, before it is set.
+async fn key_set(request: &Request, environment: &Environment) -> std::result::Result<Value, ScimError> {
+    let body = body(request).await?;
+    let Some(url) = body.get("url").and_then(Value::as_str) else {
+        return Err(ScimError::new(ScimType::InvalidValue, "url must be a string"));
+    };
+    match keys::show(environment, url.trim()).await {
+        Ok((keys, fresh_ms)) => Ok(json!({ "keys": keys, "freshSeconds": fresh_ms / 1000 })),
+        Err(KeysUnavailable(why)) => Err(ScimError::new(ScimType::InvalidValue, why)),
+    }
+}
+
 /// A call's body: a JSON object within limits.
 async fn body(request: &Request) -> std::result::Result<Map<String, Value>, ScimError> {
     let text = read(request.inner().body(), BODY.bytes).await.map_err(|error| match error {
@@ -102,7 +116,7 @@ async fn body(request: &Request) -> std::result::Result<Map<String, Value>, Scim
     parse_object(&text, BODY).map_err(|error| ScimError::new(ScimType::InvalidSyntax, error.to_string()))
 }
 
-fn json(status: u16, body: &Value) -> Result<Response> {
+fn respond(status: u16, body: &Value) -> Result<Response> {
     let headers = [("content-type", "application/json"), ("cache-control", "no-store")];
     answer(status, &headers, Some(body.to_string()))
 }

@@ -14,7 +14,6 @@ use crate::http::{SCIM_JSON, answer, scim_error};
 use crate::origin::{Answer, FORWARDED, NoAnswer, Origin, Outgoing, path};
 use crate::races::Moment;
 use scim_edge_account::published::DirectorySettings;
-use scim_edge_account::secret::open;
 use scim_edge_account::setting::{ORIGIN_AUTHORIZATION, PASSTHROUGH};
 use scim_edge_scim::endpoint::{Endpoint, Kind};
 use scim_edge_scim::error::{Error as ScimError, ScimType};
@@ -67,7 +66,7 @@ impl Directory {
             (Some(PASSTHROUGH), None) => return Ok(None),
             (Some(sealed), _) => {
                 let account = self.account();
-                match open(&self.environment.seal_key()?, &account, ORIGIN_AUTHORIZATION, sealed) {
+                match self.environment.seal_keys()?.open(&account, ORIGIN_AUTHORIZATION, sealed) {
                     Some(value) => Some(value),
                     None => return Ok(None),
                 }

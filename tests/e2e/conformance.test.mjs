@@ -1,12 +1,8 @@
 // docs/conformance.md names tests for every demand: each has to exist, under that very name.
 
 import assert from "node:assert/strict";
-import { existsSync, readFileSync } from "node:fs";
-import { join } from "node:path";
 import { test } from "node:test";
-import { root } from "../../js/tools.mjs";
-
-const read = (file) => readFileSync(join(root, file), "utf8");
+import { fault, read } from "./citations.mjs";
 
 /** The rows under each heading, as number, demand and citations. */
 function tables() {
@@ -21,24 +17,6 @@ function tables() {
   return found;
 }
 
-/** The names of a table's cases, or its filters, which are their own names. */
-function cases(value) {
-  if (Array.isArray(value)) {
-    const isFilter = value.length === 2 && typeof value[0] === "string" && typeof value[1] !== "number";
-    return [...(isFilter ? [value[0]] : []), ...value.flatMap(cases)];
-  }
-  if (value === null || typeof value !== "object") return [];
-  return [...(typeof value.name === "string" ? [value.name] : []), ...Object.values(value).flatMap(cases)];
-}
-
-/** The names of the tests in a file. */
-function names(file) {
-  const text = read(file);
-  if (file.endsWith(".json")) return cases(JSON.parse(text));
-  const pattern = file.endsWith(".rs") ? /#\[(?:wasm_bindgen_)?test\]\s*(?:async )?fn (\w+)\(/g : /^ *test\("((?:[^"\\]|\\.)*)"/gm;
-  return [...text.matchAll(pattern)].map((match) => match[1]);
-}
-
 const rows = [...tables().values()].flat();
 
 test("the document has its tables, and each number once", () => {
@@ -50,18 +28,8 @@ test("the document has its tables, and each number once", () => {
 });
 
 test("every test that the document names exists", () => {
-  const known = new Map();
-  const wrong = [];
-  for (const { number, tests } of rows) {
-    for (const cited of tests.filter((one) => one !== "— none")) {
-      const [, file, name] = /^`([^`]+)` › (.+)$/.exec(cited) ?? [];
-      if (!file || !existsSync(join(root, file))) wrong.push(`${number}: no file in ${cited}`);
-      else {
-        if (!known.has(file)) known.set(file, new Set(names(file)));
-        if (!known.get(file).has(name)) wrong.push(`${number}: ${file} has no ${name}`);
-      }
-    }
-  }
+  const cited = rows.flatMap(({ number, tests }) => tests.filter((one) => one !== "— none").map((one) => [number, fault(one)]));
+  const wrong = cited.filter(([, problem]) => problem).map((one) => one.join(": "));
   assert.deepEqual(wrong, []);
 });
 

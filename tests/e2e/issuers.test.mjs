@@ -96,6 +96,15 @@ test("issuers", { concurrency: true }, async (t) => {
       return `http://127.0.0.1:${await listen(t, issuer)}/keys`;
     }),
 
+    t.test("requests that come together while there are no keys yet", async (t) => {
+      const issuer = await server(() => sleep(700).then(() => ({ body: set(key) })));
+      t.after(() => issuer.stop());
+      const ask = await trusting("together", `${issuer.url}/keys`);
+      const text = await token(key);
+      const answers = await Promise.all(Array.from({ length: 12 }, () => ask(text)));
+      assert.deepEqual([...new Set(answers.map((answer) => answer.status))], [200]);
+    }),
+
     t.test("rotation, and made-up key ids", async (t) => {
       const [old, young] = [await keyOf("old"), await keyOf("young")];
       let published = set(old);

@@ -35,7 +35,7 @@ before(async () => {
   tarball = join(folder, filename);
   writeFileSync(join(folder, "package.json"), '{"type":"module"}');
   await run("npm", ["install", "--offline", "--no-audit", "--no-fund", tarball]);
-  for (const name of ["check.mjs", "run.mjs", "worker.mjs", "types.ts", "tsconfig.json"]) copyFileSync(join(hosts, name), join(folder, name));
+  for (const name of ["check.mjs", "run.mjs", "run-worker.mjs", "types.ts", "tsconfig.json"]) copyFileSync(join(hosts, name), join(folder, name));
   writeFileSync(join(folder, "tables.json"), JSON.stringify(tables));
   for (const name of ["hono", "express"]) symlinkSync(join(hosts, "node_modules", name), join(folder, "node_modules", name));
 });
@@ -50,9 +50,13 @@ function isRight(host, printed) {
 test("what is published, and nothing else", async () => {
   const files = (await run("tar", ["-tzf", tarball])).trim().split("\n").map((name) => name.replace("package/", ""));
   assert.deepEqual(files.sort(), [
-    "README.md", "core.mjs", "index.d.ts", "index.mjs", "network.mjs", "node.mjs", "package.json",
+    "README.md", "cli-commands.mjs", "cli-gateway.mjs", "cli-output.mjs", "cli-tail.mjs", "cli.mjs", "core.mjs", "index.d.ts", "index.mjs", "network.mjs", "node.mjs", "package.json",
     "wasm/scim_edge.js", "wasm/scim_edge_bg.wasm", "workerd.mjs",
   ]);
+});
+
+test("the operators' command line is installed with it", async () => {
+  assert.match(await run(join(folder, "node_modules", ".bin", "scim-edge"), ["settings", "--help"]), /settings get .*\n.*settings set/);
 });
 
 test("in the Node that runs this", async () => isRight(`node ${process.version}`, await run(process.execPath, ["run.mjs"])));
@@ -65,9 +69,10 @@ for (const [host, args] of [["node", []], ["deno", ["run", "--allow-read", "--al
   });
 }
 
-test("in workerd", async (t) => {
+/** A Worker with the package, bundled; ends with the test. */
+async function workerOf(t, entry, bindings) {
   const { outputFiles } = await build({
-    entryPoints: [join(folder, "worker.mjs")],
+    entryPoints: [join(folder, entry)],
     bundle: true,
     write: false,
     format: "esm",
@@ -78,12 +83,18 @@ test("in workerd", async (t) => {
   const wasm = readFileSync(join(folder, "node_modules", "scim-edge", "wasm", "scim_edge_bg.wasm"));
   const worker = new Miniflare({
     compatibilityDate: "2026-04-01",
+    bindings,
     modules: [
       { type: "ESModule", path: "worker.mjs", contents: outputFiles[0].text },
       { type: "CompiledWasm", path: "wasm/scim_edge_bg.wasm", contents: wasm },
     ],
   });
   t.after(() => worker.dispose());
+  return worker;
+}
+
+test("in workerd", async (t) => {
+  const worker = await workerOf(t, "run-worker.mjs");
   const answer = await worker.dispatchFetch("http://localhost/", { method: "POST", body: JSON.stringify(tables) });
   isRight("workerd", await answer.text());
 });
@@ -135,7 +146,7 @@ test("the declarations hold, and the package is put together as it should be", a
 test("the README's examples", async (t) => {
   const readme = readFileSync(join(root, "pkg", "README.md"), "utf8");
   const examples = [...readme.matchAll(/```js\n(\/\/ (\w+\.mjs)[\s\S]*?)```/g)];
-  assert.deepEqual(examples.map((one) => one[2]), ["node.mjs", "fetch.mjs", "hono.mjs", "express.mjs", "scim.mjs"]);
+  assert.deepEqual(examples.map((one) => one[2]), ["node.mjs", "fetch.mjs", "worker.mjs", "hono.mjs", "express.mjs", "scim.mjs", "browser.mjs"]);
   for (const [, code, name] of examples) writeFileSync(join(folder, name), code);
   const idp = await serveIdp({ port: 0, state: join(folder, "idp") });
   t.after(() => idp.stop());
@@ -150,6 +161,7 @@ test("the README's examples", async (t) => {
      import * as hono from "./hono.mjs";
      import * as withExpress from "./express.mjs";
      import * as scim from "./scim.mjs";
+     import * as browser from "./browser.mjs";
      const request = (token) => new Request("http://localhost/scim/v2/Users", { headers: token ? { authorization: "Bearer " + token } : {} });
      const tokens = [process.env.TOKEN, "a.b.c", undefined];
      const results = [];
@@ -162,10 +174,11 @@ test("the README's examples", async (t) => {
      await new Promise((resolve) => server.once("listening", resolve));
      for (const token of tokens) await note(await fetch("http://127.0.0.1:" + server.address().port + "/scim/v2/Users", request(token)));
      server.close();
-     console.log(JSON.stringify({ results, scim: [scim.found, scim.changed.emails[0].value, scim.mistake] }));`,
+     console.log(JSON.stringify({ results, scim: [scim.found, scim.changed.emails[0].value, scim.mistake], browser: browser.shown }));`,
   );
-  const { results, scim } = JSON.parse((await run(process.execPath, ["use.mjs"], { env })).trim().split("\n").pop());
+  const { results, scim, browser } = JSON.parse((await run(process.execPath, ["use.mjs"], { env })).trim().split("\n").pop());
   assert.deepEqual(scim, [true, "a@example.com", "invalidFilter at 11"]);
+  assert.deepEqual(browser, [true, false]);
   assert.equal(results.length, 9);
   for (const [index, [status, challenge, body]] of results.entries()) {
     assert.equal(status, index % 3 === 0 ? 200 : 401);
@@ -173,4 +186,9 @@ test("the README's examples", async (t) => {
     if (index % 3 === 0) assert.equal(body, "okta");
     else assert.equal(JSON.parse(body).status, "401");
   }
+  const worker = await workerOf(t, "worker.mjs", { ISSUER: idp.url, DEVELOPMENT: "true" });
+  const statuses = tokens(env.TOKEN).map(async (headers) => (await worker.dispatchFetch("http://localhost/scim/v2/Users", { headers })).status);
+  assert.deepEqual(await Promise.all(statuses), [200, 401, 401]);
 });
+
+const tokens = (good) => [{ authorization: `Bearer ${good}` }, { authorization: "Bearer a.b.c" }, {}];

@@ -5,6 +5,9 @@ import type { Decision, Filter, Policy, TrustRule } from "scim-edge";
 
 const rule: TrustRule = { issuer: "https://idp.example.com", audiences: ["scim"], serviceAccount: "okta" };
 using policy: Policy = await createPolicy({ rules: { okta: rule }, serviceAccounts: { okta: "_scim_provisioner" } });
+for (const keys of [{ keys: [] }, "https://idp.example.com/keys", new URL("https://idp.example.com/keys"), async () => ({ keys: [] })]) {
+  (await createPolicy({ rules: { okta: rule }, serviceAccounts: {}, keys, crypto: globalThis.crypto })).dispose();
+}
 const decision: Decision = await policy.authorize({ method: "GET", url: "https://x/Users", headers: new Headers() });
 if (decision.allow) {
   const account: string = decision.principal.serviceAccount;

@@ -180,6 +180,20 @@ fn each_change_of_a_batch_stands_alone() {
 }
 
 #[test]
+fn a_dry_run_says_what_would_be_and_changes_nothing() {
+    let mut account = Account::new();
+    let before = account.document.clone();
+    let changes = json!([
+        { "identifier": setting::DIALECT, "value": "strict", "updateType": "UPDATE" },
+        { "identifier": setting::CLOCK_SKEW, "value": "301", "updateType": "UPDATE" },
+    ]);
+    let (status, body) = account.call("PUT", "/ng/api/settings?accountIdentifier=ACC&dryRun=true", changes);
+    assert_eq!((status, &body["data"][0]["updateStatus"]), (200, &json!(true)));
+    assert_eq!(body["data"][1]["errorMessage"], "the value must be a whole number from 0 to 300");
+    assert_eq!(account.document, before);
+}
+
+#[test]
 fn values_are_checked() {
     let mut account = Account::new();
     account.service_account("sa");
