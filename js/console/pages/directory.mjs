@@ -1,8 +1,8 @@
 // The directory: users and groups as SCIM clients see them, by filters, with how fresh each answer is.
 
-import { Badge, Empty, Field, Notice, Table, useAction, useSession } from "../parts.mjs";
+import { Badge, Empty, Field, Notice, Table, useAction, useLoad, useSession } from "../parts.mjs";
 import { count, span } from "../time.mjs";
-import { html, useEffect, useState } from "../vendor.mjs";
+import { html, useState } from "../vendor.mjs";
 import { Resource } from "./resource.mjs";
 
 const PAGE = 25;
@@ -48,28 +48,15 @@ function Search({ kind }) {
   const session = useSession();
   const [text, setText] = useState("");
   const [asked, setAsked] = useState({ filter: "", startIndex: 1 });
-  const [answer, setAnswer] = useState(null);
-  const [problem, setProblem] = useState(null);
-  const { busy, error, run } = useAction();
-  useEffect(() => {
-    const query = new URLSearchParams({ count: PAGE, startIndex: asked.startIndex, attributes: KINDS[kind].attributes });
-    if (asked.filter) query.set("filter", asked.filter);
-    run(async () => {
-      setProblem(null);
-      try {
-        setAnswer(await session.scim(`${kind}?${query}`));
-      } catch (refused) {
-        if (refused.body?.scimType !== "invalidFilter") throw refused;
-        setAnswer(null);
-        setProblem({ filter: asked.filter, sentence: refused.message });
-      }
-    });
-  }, [kind, asked]);
+  const query = new URLSearchParams({ count: PAGE, startIndex: asked.startIndex, attributes: KINDS[kind].attributes });
+  if (asked.filter) query.set("filter", asked.filter);
+  const { data, error, busy } = useLoad(() => session.scim(`${kind}?${query}`), [session, kind, asked]);
+  const isMistake = error?.body?.scimType === "invalidFilter";
   const submit = (event) => {
     event.preventDefault();
     setAsked({ filter: text.trim(), startIndex: 1 });
   };
-  const list = answer?.body;
+  const list = error ? undefined : data?.body;
   const rows = list?.Resources ?? [];
   const last = asked.startIndex + rows.length - 1;
   return html`
@@ -79,17 +66,17 @@ function Search({ kind }) {
       </div>
       <form onSubmit=${submit} class="search" autocomplete="off">
         <${Field} label="SCIM filter" help=${`Empty shows all. For example: ${KINDS[kind].example}`}>
-          ${(props) => html`<input ...${props} class="mono" spellcheck=${false} autocapitalize="none" maxlength="8192" value=${text} aria-invalid=${problem ? "true" : undefined}
+          ${(props) => html`<input ...${props} class="mono" spellcheck=${false} autocapitalize="none" maxlength="8192" value=${text} aria-invalid=${isMistake ? "true" : undefined}
             onInput=${(event) => setText(event.target.value)} />`}
         <//>
-        <button class="primary" disabled=${busy}>Search</button>
+        <button class="primary">Search</button>
       </form>
-      ${problem && html`<${Mistake} ...${problem} />`}
-      <${Notice} kind="bad" text=${error} />
+      ${isMistake && html`<${Mistake} filter=${asked.filter} sentence=${error.message} />`}
+      <${Notice} kind="bad" text=${isMistake ? null : error?.message} />
       ${list && (rows.length === 0
         ? html`<${Empty} title="Nothing matches">${asked.filter ? "No resource satisfies the filter." : `There are no ${kind.toLowerCase()} yet.`}<//>`
         : html`
-          <${Freshness} headers=${answer.headers} />
+          <${Freshness} headers=${data.headers} />
           <${Table} caption=${kind} head=${KINDS[kind].head}>
             ${rows.map((one) => (kind === "Users" ? html`<${UserRow} key=${one.id} user=${one} />` : html`<${GroupRow} key=${one.id} group=${one} />`))}
           <//>
