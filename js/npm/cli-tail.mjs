@@ -16,6 +16,9 @@ const FILTERS = {
 /** The longest page that is asked for. */
 const PAGE = 100;
 
+/** How far back each look goes: what was written down by another clock may come in a little late. */
+const OVERLAP_MS = 60_000;
+
 function number(values, name, least, most, otherwise) {
   if (values[name] === undefined) return otherwise;
   const count = Number(values[name]);
@@ -32,39 +35,58 @@ function show(entry, json) {
   return print(parts.filter(Boolean).map(plain).join("  "));
 }
 
-/** The entries that came after one, oldest first; before there is one, the latest `count`. */
-async function after(gateway, query, last, count) {
+/** The entries that match, the newest first, `most` of them. Pages may be short, or empty. */
+async function entriesOf(gateway, query, most) {
   const found = [];
-  for (let cursor; ; ) {
-    const size = last === undefined ? Math.min(count, PAGE) : PAGE;
-    const { entries, nextCursor } = await gateway.operate("GET", ".audit", { query: { ...query, count: size, cursor } });
-    const fresh = last === undefined ? entries : entries.filter((entry) => entry.id > last);
-    found.push(...fresh);
-    const more = last === undefined ? found.length < count : fresh.length === entries.length;
-    if (!more || !nextCursor || entries.length === 0) break;
+  for (let cursor; found.length < most; ) {
+    const count = Math.min(PAGE, most - found.length);
+    const { entries, nextCursor } = await gateway.operate("GET", ".audit", { query: { ...query, count, cursor } });
+    found.push(...entries);
+    if (!nextCursor) break;
     cursor = nextCursor;
   }
-  return found.slice(0, last === undefined ? count : undefined).reverse();
+  return found;
+}
+
+/** Looks again and again: each look gives what has not been given before, oldest first. */
+function follower(gateway, query, lines) {
+  const seen = new Map();
+  let newest;
+  const since = () => entriesOf(gateway, { ...query, from: Math.max(0, newest - OVERLAP_MS) }, Infinity);
+  const learn = (entries) => {
+    const fresh = entries.filter(({ id }) => !seen.has(id)).reverse();
+    for (const { id, at } of fresh) seen.set(id, at);
+    newest = Math.max(newest ?? 0, ...fresh.map(({ at }) => at));
+    return fresh;
+  };
+  return async () => {
+    if (newest === undefined) {
+      const first = learn(await entriesOf(gateway, query, lines));
+      // What came before the first lines is not to come up later.
+      learn((await since()).filter(({ at }) => at < (first[0]?.at ?? 0)));
+      return first;
+    }
+    const fresh = learn(await since());
+    for (const [id, at] of seen) if (at < newest - 2 * OVERLAP_MS) seen.delete(id);
+    return fresh;
+  };
 }
 
 async function run({ gateway, values }) {
-  const count = number(values, "lines", 1, 10_000, 10);
+  const lines = number(values, "lines", 1, 10_000, 10);
   const pause = number(values, "interval", 0.2, 3600, 2) * 1000;
   const query = Object.fromEntries(Object.keys(FILTERS).map((name) => [name, values[name]]));
   process.once("SIGINT", () => process.exit(EXIT.done));
-  let last;
-  for (let waits = 0; ; ) {
-    let fresh = [];
+  const look = follower(gateway, query, lines);
+  for (let shown = false, failures = 0; ; ) {
     try {
-      fresh = await after(gateway, query, last, count);
-      waits = 0;
+      for (const entry of await look()) show(entry, values.json);
+      [shown, failures] = [true, 0];
     } catch (error) {
       // One that follows goes on over a deployment; one that has shown nothing yet says what is wrong.
-      waits += 1;
-      if (last === undefined || error.exit !== EXIT.unavailable || waits > 10) throw error;
+      failures += 1;
+      if (!shown || error.exit !== EXIT.unavailable || failures > 10) throw error;
     }
-    for (const entry of fresh) show(entry, values.json);
-    last = fresh.at(-1)?.id ?? last ?? 0;
     if (values["no-follow"]) return;
     await sleep(pause);
   }

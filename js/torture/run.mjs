@@ -159,7 +159,7 @@ async function behind({ account, truth, tokens, faults, isOver }, choices) {
 
 async function interrupt({ gateway, faults, random: choices, end }) {
   for (;;) {
-    await sleep(choices.between(6_000, 16_000));
+    await sleep(choices.between(5_000, 13_000));
     if (now() > end - 3_000) return;
     if (choices.chance(0.2)) {
       faults.count("deploy");

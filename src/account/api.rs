@@ -144,7 +144,7 @@ impl Failure {
 }
 
 /// The body of a success.
-pub(crate) fn success(data: Value, correlation_id: &str) -> Value {
+pub fn success(data: Value, correlation_id: &str) -> Value {
     json!({ "status": "SUCCESS", "data": data, "metaData": null, "correlationId": correlation_id })
 }
 

@@ -118,7 +118,8 @@ impl Document {
         Self {
             format: FORMAT,
             account: account.to_owned(),
-            version: 0,
+            // Above every version of an account of this name that was deleted before.
+            version: u64::try_from(now_ms).unwrap_or(0),
             created_at: now_ms,
             settings: BTreeMap::new(),
             jwt_rules: BTreeMap::new(),

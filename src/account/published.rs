@@ -34,6 +34,9 @@ pub struct Published {
     pub api_keys: BTreeMap<String, PublishedKey>,
     /// How the directory answers.
     pub directory: DirectorySettings,
+    /// Whether the account was deleted: it lets nobody in, and takes the place of older versions.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub deleted: bool,
 }
 
 /// An API key at the edge.
@@ -138,7 +141,13 @@ impl Published {
                 hidden_attributes: items(s::HIDDEN_ATTRIBUTES),
                 patch_without_body: value(s::PATCH_ANSWER).as_deref() == Some("empty"),
             },
+            deleted: false,
         }
+    }
+
+    /// What is published of an account that was deleted.
+    pub fn tombstone(account: &str, version: u64) -> Self {
+        Self { version, deleted: true, ..Self::of(&Document::new(account, 0)) }
     }
 
     /// Reads a published document.

@@ -7,6 +7,7 @@ pub mod bulk;
 pub mod capabilities;
 pub mod circuit;
 mod cursor;
+mod erasure;
 mod extension;
 mod list;
 pub mod message;

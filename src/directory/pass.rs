@@ -112,8 +112,13 @@ impl Check {
     /// Lists a resource, where there is room.
     pub fn list(&mut self, which: impl FnOnce(&mut Self) -> &mut Vec<Found>, kind: Kind, id: &str) {
         let list = which(self);
+        let found = Found { kind: kind.name().to_owned(), id: id.to_owned() };
+        // Pages that moved are read twice.
+        if list.contains(&found) {
+            return;
+        }
         if list.len() < LISTED {
-            list.push(Found { kind: kind.name().to_owned(), id: id.to_owned() });
+            list.push(found);
         } else {
             self.complete = false;
         }

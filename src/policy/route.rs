@@ -16,6 +16,8 @@ pub enum Route {
     Scim(ScimRoute),
     /// `/ng/api/scim/account/{account}/.explain` and the like.
     Operator(OperatorRoute),
+    /// `/ng/api/accounts/{account}`
+    Account(String),
     /// The settings, service account, role and API key calls.
     Admin(AdminRoute),
 }
@@ -105,6 +107,9 @@ impl Route {
                     base,
                     endpoint: Endpoint::from_segments(&below),
                 })));
+            }
+            ["ng", "api", "accounts", account] if is_account_identifier(account) => {
+                return Ok(Some(Self::Account(owned(account))));
             }
             ["ng", "api", "settings"] => AdminRoute::Settings,
             ["ng", "api", "settings", "jwt-rules"] => AdminRoute::JwtRules,

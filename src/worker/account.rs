@@ -5,6 +5,7 @@
 //! together with the mark that it is to be published; the alarm repeats the publication until it
 //! succeeds. See `published.rs` for how soon a change is in force.
 
+use crate::deletion;
 use crate::environment::{Environment, now_ms};
 use crate::http::{answer, read};
 use crate::published;
@@ -59,17 +60,23 @@ pub(crate) struct Reply {
 /// One per account, named by it.
 #[durable_object(alarm)]
 pub struct Account {
-    state: State,
-    environment: Environment,
+    pub(crate) state: State,
+    pub(crate) environment: Environment,
     published_at: Cell<i64>,
+    /// Whether a publication is on its way to KV.
+    pub(crate) publishing: Cell<bool>,
 }
 
 impl DurableObject for Account {
     fn new(state: State, env: Env) -> Self {
-        Self { state, environment: Environment::new(env), published_at: Cell::new(0) }
+        let (published_at, publishing) = (Cell::new(0), Cell::new(false));
+        Self { state, environment: Environment::new(env), published_at, publishing }
     }
 
     async fn fetch(&self, request: Request) -> Result<Response> {
+        if request.path() == deletion::PATH {
+            return self.delete(&request).await;
+        }
         let body = read(request.inner().body(), 4 << 20).await;
         let call = body.ok().and_then(|body| serde_json::from_slice::<Call>(&body).ok());
         let Some(call) = call.filter(|call| call.protocol == PROTOCOL) else {
@@ -145,6 +152,19 @@ impl Account {
         Ok(scim_edge_account::handle(document, &request))
     }
 
+    /// Takes the document away at once; the version it had, 0 where there was none.
+    pub(crate) fn forget(&self) -> Result<u64> {
+        let sql = ObjectSql::new(&self.state);
+        let stored = load(&sql).map_err(internal)?;
+        sql.query("DELETE FROM account", &[]).map_err(internal)?;
+        Ok(stored.map_or(0, |(document, _)| document.version))
+    }
+
+    /// Whether there is no document.
+    pub(crate) fn is_empty(&self) -> Result<bool> {
+        Ok(load(&ObjectSql::new(&self.state)).map_err(internal)?.is_none())
+    }
+
     /// Publishes the document now, or leaves it to the alarm.
     async fn publish_soon(&self) -> Result<()> {
         let sql = ObjectSql::new(&self.state);
@@ -162,7 +182,10 @@ impl Account {
         }
         self.published_at.set(now_ms);
         let text = Published::of(&document).to_json();
-        let put = self.environment.settings()?.put(&published::key(&document.account), text)?.execute().await;
+        let put = self.environment.settings()?.put(&published::key(&document.account), text)?;
+        self.publishing.set(true);
+        let put = put.execute().await;
+        self.publishing.set(false);
         if let Err(error) = put {
             worker::console_error!("publishing failed, to be repeated: {error}");
             return Ok(());

@@ -5,6 +5,8 @@
 
 use crate::ask::lacks;
 use crate::call::{Call, HEADER};
+use crate::caller::{refuse, unknown_account};
+use crate::deletion;
 use crate::environment::{Environment, new_uuid, now_ms};
 use crate::gate::used_before;
 use crate::http::{BODY_LIMIT, BodyError, SCIM_JSON, answer, read, scim_error};
@@ -43,6 +45,8 @@ pub(crate) struct Memory {
     pub(crate) races: Races,
     /// What is known of the origin's health, with the request that finds out about it.
     pub(crate) circuit: RefCell<Option<Circuit>>,
+    /// Whether the storage was given back, tables and all.
+    pub(crate) is_erased: Cell<bool>,
     /// Whether the alarm is known to be set.
     pub(crate) is_awake: Cell<bool>,
 }
@@ -76,14 +80,21 @@ impl DurableObject for Directory {
             locks: Locks::new(),
             races: Races::default(),
             circuit: RefCell::new(None),
+            is_erased: Cell::new(false),
             is_awake: Cell::new(false),
         };
         Self { state, environment: Environment::new(env), store, memory }
     }
 
     async fn fetch(&self, request: Request) -> Result<Response> {
+        if request.path() == deletion::PATH {
+            return self.delete(&request).await;
+        }
         let call = request.headers().get(HEADER)?.as_deref().and_then(Call::parse);
         let call = call.ok_or_else(|| Error::RustError("a call of another protocol".to_owned()))?;
+        if self.is_deleted(call.version).await? {
+            return refuse(&unknown_account(), &call.account, "none");
+        }
         if let Ok(Some(Route::Operator(route))) = Route::parse(request.url()?.path())
             && route.account == call.account
         {
@@ -107,7 +118,9 @@ impl DurableObject for Directory {
 
     async fn alarm(&self) -> Result<Response> {
         self.memory.is_awake.set(false);
-        self.synchronise().await?;
+        if !self.give_back().await? {
+            self.synchronise().await?;
+        }
         Response::empty()
     }
 }

@@ -10,6 +10,7 @@ mod bulk;
 mod call;
 mod caller;
 mod contact;
+mod deletion;
 mod directory;
 mod environment;
 mod gate;
@@ -44,6 +45,7 @@ async fn fetch(request: Request, env: Env, context: Context) -> Result<Response>
         Ok(Some(Route::Health)) => answer(200, &[("content-type", "text/plain")], Some("ok\n".to_owned())),
         Ok(Some(Route::Scim(route))) => gate::handle(&request, &environment, &context, &route).await,
         Ok(Some(Route::Operator(route))) => operators::handle(&request, &environment, &context, &route).await,
+        Ok(Some(Route::Account(account))) => deletion::handle(&request, &environment, &account).await,
         Ok(Some(Route::Admin(_))) => admin::handle(&request, &environment).await,
         Ok(None) => scim_error(&ScimError::not_found("This path"), &[]),
         Err(error) => scim_error(&error, &[]),

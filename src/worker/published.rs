@@ -18,6 +18,10 @@ const FRESH_MS: i64 = 25_000;
 /// How long KV may answer from its cache at the edge, in seconds: its least.
 const KV_CACHE_SECONDS: u64 = 30;
 
+/// How old what an isolate knows has to be for KV's having nothing to mean that the account is gone. What was
+/// just made may not be in KV yet; what was deleted is marked there for a day ([`crate::deletion`]).
+const OUTDATED_MS: i64 = 600_000;
+
 /// How many documents an isolate keeps.
 const KEPT: usize = 256;
 
@@ -46,11 +50,15 @@ pub(crate) async fn get(
         (now_ms.saturating_sub(entry.read_at) < FRESH_MS).then(|| entry.document.clone())
     });
     if let Some(document) = fresh {
-        return Ok(document);
+        return Ok(living(document));
     }
     let text = environment.settings()?.get(&key(account)).cache_ttl(KV_CACHE_SECONDS).text().await?;
     let document = text.and_then(|text| Published::parse(&text)).map(Rc::new);
-    Ok(keep(account, document, now_ms))
+    Ok(living(keep(account, document, now_ms)))
+}
+
+fn living(document: Option<Rc<Published>>) -> Option<Rc<Published>> {
+    document.filter(|document| !document.deleted)
 }
 
 /// Takes over a document that has just been made: the isolate that made a change must not show the old
@@ -63,7 +71,10 @@ pub(crate) fn learn(document: Published, now_ms: i64) {
 /// Keeps a document, unless a newer one is known: KV may still show an older one.
 fn keep(account: &str, document: Option<Rc<Published>>, now_ms: i64) -> Option<Rc<Published>> {
     CACHE.with_borrow_mut(|cache| {
-        let known = cache.get(account).and_then(|entry| entry.document.clone());
+        let is_outdated =
+            |entry: &&Entry| document.is_none() && now_ms.saturating_sub(entry.read_at) > OUTDATED_MS;
+        let known = cache.get(account).filter(|entry| !is_outdated(entry));
+        let known = known.and_then(|entry| entry.document.clone());
         let version =
             |document: &Option<Rc<Published>>| document.as_ref().map_or(0, |document| document.version);
         let document = if version(&known) > version(&document) { known } else { document };

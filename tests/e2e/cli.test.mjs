@@ -2,13 +2,13 @@
 // that no secret is in it but the one that was asked for.
 
 import assert from "node:assert/strict";
-import { execFile } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { COMMANDS, COMMON } from "../../js/npm/cli-commands.mjs";
 import { root } from "../../js/tools.mjs";
+import { EMPTY, commandLine } from "./command-line.mjs";
 import { start } from "./harness.mjs";
 
 const gateway = await start();
@@ -19,40 +19,9 @@ after(async () => {
 });
 
 const account = "cli";
+const { cli, done, json, fails } = commandLine(gateway, account);
 /** Names that look like settings and are none: the group they are in, and permissions. */
 const isOther = (name) => name === "scim_jwt_token_configuration_g1" || /^scim_replica_(view|manage)$/.test(name);
-
-const EMPTY = { SCIM_EDGE_URL: undefined, SCIM_EDGE_ACCOUNT: undefined, SCIM_EDGE_KEY: undefined };
-
-/** Runs a command; `env` is what stands in the environment for it. */
-function cli(words, { input = "", env = {} } = {}) {
-  const known = { ...process.env, ...EMPTY, SCIM_EDGE_URL: gateway.url, SCIM_EDGE_ACCOUNT: account, SCIM_EDGE_KEY: gateway.rootKey, ...env };
-  const given = Object.fromEntries(Object.entries(known).filter(([, value]) => value !== undefined));
-  return new Promise((resolve) => {
-    const child = execFile(process.execPath, [join(root, "js", "npm", "cli.mjs"), ...words], { env: given }, (error, out, err) => {
-      assert.ok(!`${out}${err}`.includes(gateway.rootKey), "the key is in the output");
-      resolve({ code: error?.code ?? 0, out, err });
-    });
-    child.stdin.on("error", () => {});
-    child.stdin.end(input);
-  });
-}
-
-/** One that has to succeed: what it prints. */
-async function done(words, options) {
-  const { code, out, err } = await cli(words, options);
-  assert.equal(code, 0, `${words.join(" ")}: ${out}${err}`);
-  return out;
-}
-
-const json = async (words, options) => JSON.parse(await done([...words, "--json"], options));
-
-/** One that has to fail in a certain way. */
-async function fails(code, sentence, words, options) {
-  const ended = await cli(words, options);
-  assert.equal(ended.code, code, `${words.join(" ")}: ${ended.out}${ended.err}`);
-  assert.match(ended.err, sentence);
-}
 
 test("help: of everything, of a group, of each command", async () => {
   const help = await done(["--help"], { env: EMPTY });

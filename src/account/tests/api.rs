@@ -380,7 +380,7 @@ fn the_stored_and_the_published_form_are_pinned() {
     assert_eq!(
         published,
         json!({
-            "format": 1, "account": "ACC", "version": 7,
+            "format": 1, "account": "ACC", "version": 1_795_000_000_007_u64,
             "rules": [{ "name": "default", "jwksUrl": "https://idp.example.com/keys", "algorithms": ["RS256", "ES256"],
                 "claims": [{ "field": "sub", "value": "V" }], "serviceAccount": "sa", "clockSkewSeconds": 30 }],
             "serviceAccounts": { "sa": [] }, "apiKeys": {},

@@ -399,3 +399,18 @@ fn writes_touch_few_rows() {
         2
     );
 }
+
+#[test]
+fn a_directory_that_is_erased_is_as_new_but_knows_it() {
+    let native = native();
+    let client = Client::new(&native);
+    client.expect(201, "POST", "/Users", user("ann"));
+    assert_eq!(client.directory.deleted().unwrap(), None);
+    client.directory.set_configuration("{}").unwrap();
+    client.directory.erase(1_795_000_000_001).unwrap();
+    assert_eq!(client.directory.deleted().unwrap(), Some(1_795_000_000_001));
+    assert_eq!(client.directory.configuration().unwrap(), None);
+    assert_eq!(client.expect(200, "GET", "/Users", None)["totalResults"], 0);
+    client.expect(201, "POST", "/Users", user("ann"));
+    assert_eq!(client.expect(200, "GET", "/Users", None)["totalResults"], 1);
+}
