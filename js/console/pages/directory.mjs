@@ -58,7 +58,9 @@ function Search({ kind }) {
   };
   const list = error ? undefined : data?.body;
   const rows = list?.Resources ?? [];
-  const last = asked.startIndex + rows.length - 1;
+  // Of what is shown; what is asked for may still be on its way.
+  const first = list?.startIndex ?? asked.startIndex;
+  const last = first + rows.length - 1;
   return html`
     <section class="card" aria-label="Search">
       <div class="tabs" role="group" aria-label="Kind">
@@ -81,7 +83,7 @@ function Search({ kind }) {
             ${rows.map((one) => (kind === "Users" ? html`<${UserRow} key=${one.id} user=${one} />` : html`<${GroupRow} key=${one.id} group=${one} />`))}
           <//>
           <div class="pager">
-            <span role="status">${count(asked.startIndex)} to ${count(last)} of ${count(list.totalResults)}</span>
+            <span role="status">${count(first)} to ${count(last)} of ${count(list.totalResults)}</span>
             <button class="small" disabled=${busy || asked.startIndex === 1} onClick=${() => setAsked({ ...asked, startIndex: Math.max(1, asked.startIndex - PAGE) })}>Previous</button>
             <button class="small" disabled=${busy || last >= list.totalResults} onClick=${() => setAsked({ ...asked, startIndex: asked.startIndex + PAGE })}>Next</button>
           </div>`)}
