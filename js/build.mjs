@@ -61,7 +61,36 @@ async function buildWorker() {
   const args = ["--release", "--out-dir", relative(crate, out), crate];
   const env = { ...process.env, ...binaries };
   await step("Building the Worker", async () => run(await tool("worker-build"), args, { quiet: true, cwd: crate, env }));
+  const wasm = join(out, "index_bg.wasm");
+  if (!process.env.KEEP_NAMES) writeFileSync(wasm, withoutNames(readFileSync(wasm)));
   say(size());
+}
+
+/**
+ * A Wasm module without the names of its functions, a tenth of it, which only profiles and traces show.
+ * Not by Cargo's `strip`, which breaks what wasm-bindgen makes of it.
+ */
+function withoutNames(module) {
+  const kept = [module.subarray(0, 8)];
+  for (let at = 8; at < module.length; ) {
+    const begun = at;
+    const id = module[at];
+    const number = () => {
+      let value = 0;
+      for (let shift = 0; ; shift += 7) {
+        const byte = module[at++];
+        value |= (byte & 0x7f) << shift;
+        if (byte < 0x80) return value;
+      }
+    };
+    at += 1;
+    const length = number();
+    const end = at + length;
+    const name = id === 0 && module.toString("utf8", at + 1, at + 1 + module[at]);
+    at = end;
+    if (name !== "name") kept.push(module.subarray(begun, end));
+  }
+  return Buffer.concat(kept);
 }
 
 /** How large the bundle is. */

@@ -12,7 +12,9 @@ mod cursor;
 mod erasure;
 mod extension;
 mod list;
+mod members;
 pub mod message;
+mod part;
 pub mod pass;
 mod render;
 pub mod replica;
@@ -33,7 +35,7 @@ use serde_json::Value;
 use sql::{Sql, SqlError};
 use std::cell::RefCell;
 use std::rc::Rc;
-use store::Store;
+use store::{Store, WithGroups};
 use write::{Write, projection};
 
 /// The longest request body, in bytes.
@@ -164,8 +166,14 @@ impl<S: Sql> Directory<S> {
     fn get(&self, write: &Write<'_, S>, kind: Kind, id: &str) -> Result<Response, Failure> {
         let request = write.request;
         let shown = projection(write.schemas, request)?;
-        let stored = write.find(kind, id)?;
-        let relations = Relations::of(&self.store, std::slice::from_ref(&stored), shown.wants("members"))?;
+        let found = self.store.get_with_groups(kind, id)?;
+        let WithGroups { stored, groups } =
+            found.ok_or_else(|| Error::not_found(format!("{} {id}", kind.name())))?;
+        let members = shown.wants("members");
+        let relations = match groups {
+            Some(groups) if kind == Kind::User => Relations::of_user(&stored, groups),
+            _ => Relations::of(&self.store, std::slice::from_ref(&stored), members)?,
+        };
         let tag = etag(&stored, &relations);
         let matches = |header: &str| {
             header.trim() == "*" || header.split(',').any(|one| render::opaque(one) == render::opaque(&tag))

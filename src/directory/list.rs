@@ -54,6 +54,8 @@ struct Found {
     kind: Kind,
     seq: i64,
     key: Option<Key>,
+    /// The resource itself, where few were looked at.
+    stored: Option<Stored>,
 }
 
 /// Answers a query in the URL.
@@ -230,7 +232,7 @@ fn answer<S: Sql>(
         if index > 0 {
             text.push(',');
         }
-        text.push_str(&renderer.text(stored, &relations, &wanted.projection)?);
+        renderer.write(&mut text, stored, &relations, &wanted.projection)?;
     }
     text.push_str("]}");
     Ok(Response::json(200, text))
@@ -258,7 +260,7 @@ fn plain_page<S: Sql>(
         }
         None => {
             let skip = wanted.start.saturating_sub(1);
-            (skip, store.page(kind, integer(skip), integer(wanted.count))?)
+            (skip, store.page(kind, integer(skip), integer(wanted.count), integer(total))?)
         }
     };
     let next = match resources.last() {
@@ -300,6 +302,13 @@ fn find<S: Sql>(
         };
         match matcher.as_ref().and_then(Matcher::lookups) {
             Some(lookups) => {
+                if let [lookup] = lookups.as_slice()
+                    && let Some(stored) = store.looked_up(kind, lookup)?
+                {
+                    candidates.ask(stored, true, &mut found)?;
+                    order = sorter.or(order);
+                    continue;
+                }
                 let mut seqs = Vec::new();
                 for lookup in &lookups {
                     seqs.extend(store.look_up(kind, lookup)?);
@@ -309,7 +318,7 @@ fn find<S: Sql>(
                 for chunk in seqs.chunks(usize::try_from(BATCH).unwrap_or(1)) {
                     let stored: Vec<Stored> =
                         store.of_seqs(chunk)?.into_iter().filter(|stored| stored.kind == kind).collect();
-                    candidates.ask(&stored, &mut found)?;
+                    candidates.ask(stored, false, &mut found)?;
                 }
             }
             None => {
@@ -318,7 +327,7 @@ fn find<S: Sql>(
                     let batch = store.page_after(kind, after, BATCH)?;
                     let Some(last) = batch.last() else { break };
                     after = last.seq;
-                    candidates.ask(&batch, &mut found)?;
+                    candidates.ask(batch, false, &mut found)?;
                 }
             }
         }
@@ -358,28 +367,34 @@ impl<S: Sql> Candidates<'_, S> {
         Some(relates)
     }
 
-    /// Asks resources the filter and keeps those that satisfy it.
-    fn ask(&self, batch: &[Stored], found: &mut Vec<Found>) -> Result<(), SqlError> {
+    /// Asks resources the filter and notes those that satisfy it; whole ones where they are few.
+    fn ask(&self, batch: Vec<Stored>, few: bool, found: &mut Vec<Found>) -> Result<(), SqlError> {
         let reads = |name: &str| {
             self.matcher.is_some_and(|matcher| matcher.reads(name, true))
                 || self.sorter.is_some_and(|sorter| sorter.reads(name))
         };
         let (meta, groups, members) = (reads("meta"), reads("groups"), reads("members"));
         let relations = if groups || members || meta {
-            Relations::of(self.store, batch, members)?
+            Relations::of(self.store, &batch, members)?
         } else {
             Relations::default()
         };
+        // What nobody asks for is not read: most of a scan is passing over it.
+        let wanted = |name: &str| {
+            self.matcher.is_some_and(|matcher| matcher.looks_at(name))
+                || self.sorter.is_some_and(|sorter| sorter.looks_at(name))
+        };
         for stored in batch {
             let resource = if meta || groups || members {
-                self.renderer.value(stored, &relations)?
+                self.renderer.value(&stored, &relations)?
             } else {
-                stored.resource()?
+                stored.part(&wanted)?
             };
             let related = |lookup: &Lookup| self.relates(lookup, stored.seq);
             if self.matcher.is_none_or(|matcher| matcher.matches_with(&resource, &related)) {
                 let key = self.sorter.map(|sorter| sorter.key(&resource));
-                found.push(Found { kind: self.kind, seq: stored.seq, key });
+                let seq = stored.seq;
+                found.push(Found { kind: self.kind, seq, key, stored: few.then_some(stored) });
             }
         }
         Ok(())
@@ -402,11 +417,15 @@ fn cut<S: Sql>(
         }
         None => wanted.start.saturating_sub(1),
     };
-    let shown: Vec<&Found> = found.iter().skip(skip).take(wanted.count).collect();
+    let mut shown: Vec<Found> = found.into_iter().skip(skip).take(wanted.count).collect();
     let seqs: Vec<i64> = shown.iter().map(|one| one.seq).collect();
-    let mut by_seq: HashMap<i64, Stored> =
-        store.of_seqs(&seqs)?.into_iter().map(|stored| (stored.seq, stored)).collect();
-    let resources: Vec<Stored> = shown.iter().filter_map(|one| by_seq.remove(&one.seq)).collect();
+    let unread: Vec<i64> = shown.iter().filter(|one| one.stored.is_none()).map(|one| one.seq).collect();
+    let mut by_seq = HashMap::new();
+    if !unread.is_empty() {
+        by_seq.extend(store.of_seqs(&unread)?.into_iter().map(|stored| (stored.seq, stored)));
+    }
+    let resources: Vec<Stored> =
+        shown.iter_mut().filter_map(|one| one.stored.take().or_else(|| by_seq.remove(&one.seq))).collect();
     debug_assert!(shown.iter().zip(&resources).all(|(one, stored)| one.kind == stored.kind));
     let end = skip.saturating_add(shown.len());
     let next = (wanted.cursor.is_some() && end < total && !seqs.is_empty()).then(|| {

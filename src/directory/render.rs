@@ -31,8 +31,7 @@ impl Relations {
         members: bool,
     ) -> Result<Self, SqlError> {
         let mut relations = Self::default();
-        let users: Vec<&str> =
-            resources.iter().filter(|r| r.kind == Kind::User).map(|r| r.id.as_str()).collect();
+        let users: Vec<&Stored> = resources.iter().filter(|r| r.kind == Kind::User).collect();
         if !users.is_empty() {
             for (user, membership) in store.groups_of(&users)? {
                 relations.groups.entry(user).or_default().push(membership);
@@ -45,6 +44,11 @@ impl Relations {
             }
         }
         Ok(relations)
+    }
+
+    /// Those of one user, whose groups are known.
+    pub(crate) fn of_user(stored: &Stored, groups: Vec<Membership>) -> Self {
+        Self { groups: HashMap::from([(stored.id.clone(), groups)]), members: HashMap::new() }
     }
 
     fn groups(&self, stored: &Stored) -> &[Membership] {
@@ -77,30 +81,69 @@ impl Renderer<'_> {
         relations: &Relations,
         projection: &Projection,
     ) -> Result<String, SqlError> {
+        let mut text = String::with_capacity(stored.body.len().saturating_add(512));
+        self.write(&mut text, stored, relations, projection)?;
+        Ok(text)
+    }
+
+    /// The same, behind another text.
+    pub(crate) fn write(
+        &self,
+        text: &mut String,
+        stored: &Stored,
+        relations: &Relations,
+        projection: &Projection,
+    ) -> Result<(), SqlError> {
         if !projection.is_default() || !self.schemas.shows_all(stored.kind) {
             let resource = projection.apply(self.value(stored, relations)?, self.schemas, stored.kind);
-            return Ok(Value::Object(resource).to_string());
+            text.push_str(&Value::Object(resource).to_string());
+            return Ok(());
         }
-        let mut text = if stored.origin_meta.is_some() && stored.body.contains(OPEN_BASE) {
-            stored.body.replace(OPEN_BASE, self.base)
+        if stored.origin_meta.is_some() && stored.body.contains(OPEN_BASE) {
+            text.push_str(&stored.body.replace(OPEN_BASE, self.base));
         } else {
-            stored.body.clone()
-        };
+            text.push_str(&stored.body);
+        }
         if text.pop() != Some('}') {
             return Err(SqlError::new("a stored body is not an object"));
         }
-        if let Some(groups) = self.groups(stored, relations) {
-            text.push_str(",\"groups\":");
-            text.push_str(&groups.to_string());
+        for (place, group) in relations.groups(stored).iter().enumerate() {
+            text.push_str(if place == 0 { ",\"groups\":[" } else { "," });
+            text.push_str("{\"value\":");
+            push(text, &group.group_id);
+            text.push_str(",\"$ref\":");
+            push(text, &self.location(Kind::Group, &group.group_id));
+            if let Some(display) = &group.display {
+                text.push_str(",\"display\":");
+                push(text, display);
+            }
+            text.push_str(if group.direct { ",\"type\":\"direct\"}" } else { ",\"type\":\"indirect\"}" });
+        }
+        if !relations.groups(stored).is_empty() {
+            text.push(']');
         }
         if let Some(members) = self.members(stored, relations) {
             text.push_str(",\"members\":");
             text.push_str(&members.to_string());
         }
         text.push_str(",\"meta\":");
-        text.push_str(&self.meta(stored, relations)?.to_string());
+        if stored.origin_meta.is_some() {
+            text.push_str(&self.meta(stored, relations)?.to_string());
+        } else {
+            text.push_str("{\"resourceType\":\"");
+            text.push_str(stored.kind.name());
+            text.push_str("\",\"created\":\"");
+            text.push_str(&time::to_text(stored.created));
+            text.push_str("\",\"lastModified\":\"");
+            text.push_str(&time::to_text(stored.modified));
+            text.push_str("\",\"location\":");
+            push(text, &self.location(stored.kind, &stored.id));
+            text.push_str(",\"version\":");
+            push(text, &etag(stored, relations));
+            text.push('}');
+        }
         text.push('}');
-        Ok(text)
+        Ok(())
     }
 
     /// A whole resource as a value.
@@ -172,6 +215,17 @@ impl Renderer<'_> {
             members.insert("version".into(), etag(stored, relations).into());
         }
         Ok(meta)
+    }
+}
+
+/// A JSON string. Most texts have nothing that would have to be escaped.
+fn push(text: &mut String, value: &str) {
+    if value.bytes().any(|byte| byte < 0x20 || matches!(byte, b'"' | b'\\')) {
+        text.push_str(&Value::from(value).to_string());
+    } else {
+        text.push('"');
+        text.push_str(value);
+        text.push('"');
     }
 }
 

@@ -6,13 +6,21 @@ use scim_edge_scim::fold::fold;
 use scim_edge_scim::lookup::Lookup;
 use serde_json::{Map, Value, json};
 
-/// Members that are bound in one statement: a text of some 500 KB.
-const MEMBERS_AT_ONCE: usize = 5000;
-
 /// The columns of [`Stored`], in its order.
 macro_rules! columns {
     () => {
         "seq, kind, id, created, modified, version, origin_meta, body"
+    };
+}
+
+/// The same, and the numbers of the groups that a user is in directly: for pages, which show them.
+macro_rules! page_columns {
+    () => {
+        concat!(
+            columns!(),
+            ", CASE kind WHEN 0 THEN coalesce((SELECT group_concat(m.group_seq) FROM member m
+                WHERE m.member_id = resource.id AND m.kind IS NOT 1), '') END"
+        )
     };
 }
 
@@ -28,6 +36,8 @@ pub(crate) struct Stored {
     /// The origin's `meta` without `location`, in JSON.
     pub(crate) origin_meta: Option<String>,
     pub(crate) body: String,
+    /// The numbers of the groups that a user is in directly, where they were read with it.
+    pub(crate) groups: Option<Vec<i64>>,
 }
 
 /// What a write sets.
@@ -42,6 +52,13 @@ pub(crate) struct Membership {
     pub(crate) group_id: String,
     pub(crate) display: Option<String>,
     pub(crate) direct: bool,
+}
+
+/// A resource with the groups that a user is in; none where those have to be asked for, since one of them
+/// is in another group.
+pub(crate) struct WithGroups {
+    pub(crate) stored: Stored,
+    pub(crate) groups: Option<Vec<Membership>>,
 }
 
 /// A member of a group.
@@ -59,12 +76,12 @@ pub(crate) fn number(kind: Kind) -> i64 {
     }
 }
 
-fn kind_of(number: i64) -> Kind {
+pub(crate) fn kind_of(number: i64) -> Kind {
     if number == 0 { Kind::User } else { Kind::Group }
 }
 
 impl Stored {
-    fn read(mut row: Row) -> Result<Self, SqlError> {
+    fn read(row: &mut Row) -> Result<Self, SqlError> {
         Ok(Self {
             seq: row.integer()?,
             kind: kind_of(row.integer()?),
@@ -74,7 +91,15 @@ impl Stored {
             version: row.integer()?,
             origin_meta: row.maybe_text()?,
             body: row.text()?,
+            groups: None,
         })
+    }
+
+    fn read_page(row: &mut Row) -> Result<Self, SqlError> {
+        let mut stored = Self::read(row)?;
+        stored.groups =
+            row.maybe_text()?.map(|text| text.split(',').filter_map(|seq| seq.parse().ok()).collect());
+        Ok(stored)
     }
 
     /// The body as a value.
@@ -90,14 +115,18 @@ pub(crate) struct Store<S> {
 
 impl<S: Sql> Store<S> {
     fn stored(&self, text: &str, binds: &[Bind<'_>]) -> Result<Vec<Stored>, SqlError> {
-        self.sql.query(text, binds)?.into_iter().map(Stored::read).collect()
+        self.sql.query(text, binds)?.into_iter().map(|mut row| Stored::read(&mut row)).collect()
+    }
+
+    fn stored_page(&self, text: &str, binds: &[Bind<'_>]) -> Result<Vec<Stored>, SqlError> {
+        self.sql.query(text, binds)?.into_iter().map(|mut row| Stored::read_page(&mut row)).collect()
     }
 
     fn integers(&self, text: &str, binds: &[Bind<'_>]) -> Result<Vec<i64>, SqlError> {
         self.sql.query(text, binds)?.into_iter().map(|mut row| row.integer()).collect()
     }
 
-    fn texts(&self, text: &str, binds: &[Bind<'_>]) -> Result<Vec<String>, SqlError> {
+    pub(crate) fn texts(&self, text: &str, binds: &[Bind<'_>]) -> Result<Vec<String>, SqlError> {
         self.sql.query(text, binds)?.into_iter().map(|mut row| row.text()).collect()
     }
 
@@ -106,11 +135,66 @@ impl<S: Sql> Store<S> {
         Ok(self.stored(text, &[id.into(), number(kind).into()])?.into_iter().next())
     }
 
-    /// A page in the order of creation, by position.
-    pub(crate) fn page(&self, kind: Kind, skip: i64, count: i64) -> Result<Vec<Stored>, SqlError> {
-        let text =
-            concat!("SELECT ", columns!(), " FROM resource WHERE kind = ? ORDER BY seq LIMIT ? OFFSET ?");
-        self.stored(text, &[number(kind).into(), count.into(), skip.into()])
+    /// A resource with the groups that a user is in.
+    pub(crate) fn get_with_groups(&self, kind: Kind, id: &str) -> Result<Option<WithGroups>, SqlError> {
+        let text = concat!(
+            "SELECT ",
+            columns!(),
+            ", CASE kind WHEN 0 THEN (
+                SELECT json_group_array(json_array(g.id, g.display, g.nested)) FROM (
+                    SELECT r.id, r.display, EXISTS
+                        (SELECT 1 FROM member n WHERE n.member_id = r.id AND n.kind IS NOT 0) AS nested
+                    FROM member m JOIN resource r ON r.seq = m.group_seq
+                    WHERE m.member_id = ?1 AND m.kind IS NOT 1 ORDER BY r.seq
+                ) g
+            ) END FROM resource WHERE id = ?1 AND kind = ?2"
+        );
+        let Some(mut row) = self.sql.query(text, &[id.into(), number(kind).into()])?.into_iter().next()
+        else {
+            return Ok(None);
+        };
+        let stored = Stored::read(&mut row)?;
+        let groups = match row.maybe_text()?.as_deref() {
+            None | Some("[]") => Some(Vec::new()),
+            Some(text) => {
+                let groups: Vec<(String, Option<String>, u8)> =
+                    serde_json::from_str(text).map_err(|_| SqlError::new("groups are not JSON"))?;
+                let direct = |(group_id, display, nested): (String, Option<String>, u8)| {
+                    (nested == 0).then_some(Membership { group_id, display, direct: true })
+                };
+                groups.into_iter().map(direct).collect()
+            }
+        };
+        Ok(Some(WithGroups { stored, groups }))
+    }
+
+    /// A page in the order of creation, by position, of so many in all. It is counted from the end that is
+    /// nearer: the way there is an index entry for each resource.
+    pub(crate) fn page(
+        &self,
+        kind: Kind,
+        skip: i64,
+        count: i64,
+        total: i64,
+    ) -> Result<Vec<Stored>, SqlError> {
+        let behind = total.saturating_sub(skip).saturating_sub(count);
+        if behind >= skip {
+            let text = concat!(
+                "SELECT ",
+                page_columns!(),
+                " FROM resource WHERE kind = ? ORDER BY seq LIMIT ? OFFSET ?"
+            );
+            return self.stored_page(text, &[number(kind).into(), count.into(), skip.into()]);
+        }
+        let count = count.min(total.saturating_sub(skip)).max(0);
+        let text = concat!(
+            "SELECT ",
+            page_columns!(),
+            " FROM resource WHERE kind = ? ORDER BY seq DESC LIMIT ? OFFSET ?"
+        );
+        let mut page = self.stored_page(text, &[number(kind).into(), count.into(), behind.max(0).into()])?;
+        page.reverse();
+        Ok(page)
     }
 
     /// A page in the order of creation, behind a resource.
@@ -128,6 +212,41 @@ impl<S: Sql> Store<S> {
             " FROM resource WHERE seq IN (SELECT value FROM json_each(?)) ORDER BY seq"
         );
         self.stored(text, &[json!(seqs).to_string().as_str().into()])
+    }
+
+    /// The resources that a lookup leads to, in the order of creation; none where they can be many.
+    pub(crate) fn looked_up(&self, kind: Kind, lookup: &Lookup) -> Result<Option<Vec<Stored>>, SqlError> {
+        let number = Bind::from(number(kind));
+        let found = match lookup {
+            Lookup::Id(id) => return Ok(Some(self.get(kind, id)?.into_iter().collect())),
+            Lookup::Name(name) => self.stored(
+                concat!(
+                    "SELECT ",
+                    columns!(),
+                    " FROM resource WHERE name = ? AND kind = ? ORDER BY seq LIMIT 100"
+                ),
+                &[name.as_str().into(), number],
+            ),
+            Lookup::ExternalId(id) => self.stored(
+                concat!(
+                    "SELECT ",
+                    columns!(),
+                    " FROM resource WHERE external_id = ? AND kind = ? ORDER BY seq LIMIT 100"
+                ),
+                &[id.as_str().into(), number],
+            ),
+            Lookup::Email(value) => self.stored(
+                concat!(
+                    "SELECT ",
+                    columns!(),
+                    " FROM resource WHERE seq IN (SELECT seq FROM email WHERE value = ?) AND kind = ?
+                        ORDER BY seq LIMIT 100"
+                ),
+                &[value.as_str().into(), number],
+            ),
+            Lookup::Member(_) | Lookup::Group(_) => return Ok(None),
+        };
+        Ok(Some(found?).filter(|found| found.len() < 100))
     }
 
     /// The numbers of the resources that a lookup leads to.
@@ -301,118 +420,6 @@ impl<S: Sql> Store<S> {
         self.sql.query("DELETE FROM resource WHERE seq = ?", &[seq])?;
         self.sql.query("UPDATE tally SET count = count - 1 WHERE kind = ?", &[number(stored.kind).into()])?;
         Ok(())
-    }
-
-    // Members ---------------------------------------------------------------------------------
-
-    pub(crate) fn members(&self, group_seq: i64) -> Result<Vec<Member>, SqlError> {
-        let text = "SELECT member_id, kind, display FROM member WHERE group_seq = ? ORDER BY member_id";
-        let rows = self.sql.query(text, &[group_seq.into()])?;
-        let member = |mut row: Row| {
-            Ok(Member {
-                id: row.text()?,
-                kind: row.maybe_integer()?.map(kind_of),
-                display: row.maybe_text()?,
-            })
-        };
-        rows.into_iter().map(member).collect()
-    }
-
-    /// The members of several groups, by the groups' numbers.
-    pub(crate) fn members_of(&self, group_seqs: &[i64]) -> Result<Vec<(i64, Member)>, SqlError> {
-        let text = "SELECT group_seq, member_id, kind, display FROM member
-            WHERE group_seq IN (SELECT value FROM json_each(?)) ORDER BY group_seq, member_id";
-        let rows = self.sql.query(text, &[json!(group_seqs).to_string().as_str().into()])?;
-        let member = |mut row: Row| {
-            let group = row.integer()?;
-            let kind = |number: Option<i64>| number.map(kind_of);
-            Ok((
-                group,
-                Member { id: row.text()?, kind: kind(row.maybe_integer()?), display: row.maybe_text()? },
-            ))
-        };
-        rows.into_iter().map(member).collect()
-    }
-
-    /// Adds members; those that are there already get the new `display` where one is given. Returns
-    /// whether anything changed.
-    pub(crate) fn add_members(&self, group_seq: i64, members: &[Member]) -> Result<bool, SqlError> {
-        let mut changed = false;
-        for chunk in members.chunks(MEMBERS_AT_ONCE) {
-            let list: Vec<Value> = chunk
-                .iter()
-                .map(|member| json!([member.id, member.kind.map(number), member.display]))
-                .collect();
-            let list = Value::Array(list).to_string();
-            let written = self.sql.query(
-                "INSERT INTO member (group_seq, member_id, kind, display)
-                    SELECT ?1, json_extract(value, '$[0]'),
-                        coalesce(json_extract(value, '$[1]'),
-                            (SELECT kind FROM resource WHERE id = json_extract(j.value, '$[0]') LIMIT 1)),
-                        json_extract(value, '$[2]')
-                    FROM json_each(?2) j WHERE true
-                    ON CONFLICT (group_seq, member_id) DO UPDATE SET display = excluded.display
-                        WHERE excluded.display IS NOT NULL AND excluded.display IS NOT member.display
-                    RETURNING 1",
-                &[group_seq.into(), list.as_str().into()],
-            )?;
-            changed |= !written.is_empty();
-        }
-        Ok(changed)
-    }
-
-    /// Takes members away; returns whether any of them was one.
-    pub(crate) fn remove_members(&self, group_seq: i64, ids: &[String]) -> Result<bool, SqlError> {
-        let mut changed = false;
-        for chunk in ids.chunks(MEMBERS_AT_ONCE) {
-            let list = json!(chunk).to_string();
-            let gone = self.sql.query(
-                "DELETE FROM member WHERE group_seq = ?1 AND member_id IN (SELECT value FROM json_each(?2)) RETURNING 1",
-                &[group_seq.into(), list.as_str().into()],
-            )?;
-            changed |= !gone.is_empty();
-        }
-        Ok(changed)
-    }
-
-    /// Those of the ids that no resource has.
-    pub(crate) fn missing(&self, ids: &[&str]) -> Result<Option<String>, SqlError> {
-        for chunk in ids.chunks(MEMBERS_AT_ONCE) {
-            let list = json!(chunk).to_string();
-            let missing = self.texts(
-                "SELECT value FROM json_each(?) j WHERE NOT EXISTS (SELECT 1 FROM resource WHERE id = j.value) LIMIT 1",
-                &[list.as_str().into()],
-            )?;
-            if let Some(id) = missing.into_iter().next() {
-                return Ok(Some(id));
-            }
-        }
-        Ok(None)
-    }
-
-    /// The groups that users are in, directly or through groups in groups, by the users' ids.
-    pub(crate) fn groups_of(&self, user_ids: &[&str]) -> Result<Vec<(String, Membership)>, SqlError> {
-        let rows = self.sql.query(
-            "WITH RECURSIVE above (user_id, group_seq, direct) AS (
-                SELECT m.member_id, m.group_seq, 1 FROM json_each(?) j
-                    JOIN member m ON m.member_id = j.value AND m.kind IS NOT 1
-                UNION
-                SELECT above.user_id, m.group_seq, 0 FROM above
-                    JOIN resource r ON r.seq = above.group_seq
-                    JOIN member m ON m.member_id = r.id AND m.kind IS NOT 0
-            )
-            SELECT above.user_id, r.id, r.display, max(above.direct) FROM above
-                JOIN resource r ON r.seq = above.group_seq
-                GROUP BY above.user_id, r.seq ORDER BY above.user_id, r.seq",
-            &[json!(user_ids).to_string().as_str().into()],
-        )?;
-        let membership = |mut row: Row| {
-            let user = row.text()?;
-            let group_id = row.text()?;
-            let display = row.maybe_text()?;
-            Ok((user, Membership { group_id, display, direct: row.integer()? == 1 }))
-        };
-        rows.into_iter().map(membership).collect()
     }
 
     // State -----------------------------------------------------------------------------------

@@ -90,6 +90,12 @@ impl Matcher {
         self.node.reads(attribute, related)
     }
 
+    /// Whether the filter looks at what stands under this name at the top of a resource, which is an
+    /// attribute's or an extension's URN.
+    pub fn looks_at(&self, name: &str) -> bool {
+        self.node.looks_at(name)
+    }
+
     /// Lookups whose answers together hold every resource that satisfies the filter, and maybe others:
     /// each candidate is to be asked. None: only a scan finds them all.
     pub fn lookups(&self) -> Option<Vec<Lookup>> {
@@ -409,6 +415,16 @@ impl Node {
                 Some(value) => inner.holds(Root::Element(value), related),
             },
             Self::Related(lookup, inner) => related(lookup).unwrap_or_else(|| inner.holds(root, related)),
+        }
+    }
+
+    fn looks_at(&self, name: &str) -> bool {
+        match self {
+            Self::And(members) | Self::Or(members) => members.iter().any(|member| member.looks_at(name)),
+            Self::Not(inner) | Self::Related(_, inner) => inner.looks_at(name),
+            Self::Present(target) | Self::Compare(target, _) | Self::Element(target, _) => {
+                target.extension.as_deref().unwrap_or(&target.name) == name
+            }
         }
     }
 

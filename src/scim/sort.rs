@@ -113,6 +113,11 @@ impl Sorter {
         }
     }
 
+    /// Whether a sort looks at what stands under this name at the top of a resource.
+    pub fn looks_at(&self, name: &str) -> bool {
+        self.target.as_ref().is_some_and(|target| target.extension.as_deref().unwrap_or(&target.name) == name)
+    }
+
     /// Whether a sort looks at a top-level attribute, so that a caller who makes it up can leave it out.
     pub fn reads(&self, attribute: &str) -> bool {
         self.target.as_ref().is_some_and(|target| target.extension.is_none() && target.name == attribute)

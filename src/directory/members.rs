@@ -1,0 +1,159 @@
+//! Who is in which group, in the tables.
+
+use crate::sql::{Row, Sql, SqlError};
+use crate::store::{Member, Membership, Store, Stored, kind_of, number};
+use serde_json::{Value, json};
+use std::collections::HashMap;
+
+/// Members that are bound in one statement: a text of some 500 KB.
+const MEMBERS_AT_ONCE: usize = 5000;
+
+impl<S: Sql> Store<S> {
+    pub(crate) fn members(&self, group_seq: i64) -> Result<Vec<Member>, SqlError> {
+        let text = "SELECT member_id, kind, display FROM member WHERE group_seq = ? ORDER BY member_id";
+        let rows = self.sql.query(text, &[group_seq.into()])?;
+        let member = |mut row: Row| {
+            Ok(Member {
+                id: row.text()?,
+                kind: row.maybe_integer()?.map(kind_of),
+                display: row.maybe_text()?,
+            })
+        };
+        rows.into_iter().map(member).collect()
+    }
+
+    /// The members of several groups, by the groups' numbers.
+    pub(crate) fn members_of(&self, group_seqs: &[i64]) -> Result<Vec<(i64, Member)>, SqlError> {
+        let text = "SELECT group_seq, member_id, kind, display FROM member
+            WHERE group_seq IN (SELECT value FROM json_each(?)) ORDER BY group_seq, member_id";
+        let rows = self.sql.query(text, &[json!(group_seqs).to_string().as_str().into()])?;
+        let member = |mut row: Row| {
+            let group = row.integer()?;
+            let kind = |number: Option<i64>| number.map(kind_of);
+            Ok((
+                group,
+                Member { id: row.text()?, kind: kind(row.maybe_integer()?), display: row.maybe_text()? },
+            ))
+        };
+        rows.into_iter().map(member).collect()
+    }
+
+    /// Adds members; those that are there already get the new `display` where one is given. Returns
+    /// whether anything changed.
+    pub(crate) fn add_members(&self, group_seq: i64, members: &[Member]) -> Result<bool, SqlError> {
+        let mut changed = false;
+        for chunk in members.chunks(MEMBERS_AT_ONCE) {
+            let list: Vec<Value> = chunk
+                .iter()
+                .map(|member| json!([member.id, member.kind.map(number), member.display]))
+                .collect();
+            let list = Value::Array(list).to_string();
+            let written = self.sql.query(
+                "INSERT INTO member (group_seq, member_id, kind, display)
+                    SELECT ?1, json_extract(value, '$[0]'),
+                        coalesce(json_extract(value, '$[1]'),
+                            (SELECT kind FROM resource WHERE id = json_extract(j.value, '$[0]') LIMIT 1)),
+                        json_extract(value, '$[2]')
+                    FROM json_each(?2) j WHERE true
+                    ON CONFLICT (group_seq, member_id) DO UPDATE SET display = excluded.display
+                        WHERE excluded.display IS NOT NULL AND excluded.display IS NOT member.display
+                    RETURNING 1",
+                &[group_seq.into(), list.as_str().into()],
+            )?;
+            changed |= !written.is_empty();
+        }
+        Ok(changed)
+    }
+
+    /// Takes members away; returns whether any of them was one.
+    pub(crate) fn remove_members(&self, group_seq: i64, ids: &[String]) -> Result<bool, SqlError> {
+        let mut changed = false;
+        for chunk in ids.chunks(MEMBERS_AT_ONCE) {
+            let list = json!(chunk).to_string();
+            let gone = self.sql.query(
+                "DELETE FROM member WHERE group_seq = ?1 AND member_id IN (SELECT value FROM json_each(?2)) RETURNING 1",
+                &[group_seq.into(), list.as_str().into()],
+            )?;
+            changed |= !gone.is_empty();
+        }
+        Ok(changed)
+    }
+
+    /// Those of the ids that no resource has.
+    pub(crate) fn missing(&self, ids: &[&str]) -> Result<Option<String>, SqlError> {
+        for chunk in ids.chunks(MEMBERS_AT_ONCE) {
+            let list = json!(chunk).to_string();
+            let missing = self.texts(
+                "SELECT value FROM json_each(?) j WHERE NOT EXISTS (SELECT 1 FROM resource WHERE id = j.value) LIMIT 1",
+                &[list.as_str().into()],
+            )?;
+            if let Some(id) = missing.into_iter().next() {
+                return Ok(Some(id));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The groups that users are in, directly or through groups in groups, by the users' ids. Most groups
+    /// are in no other, and what the users of a page are in is the same few.
+    pub(crate) fn groups_of(&self, users: &[&Stored]) -> Result<Vec<(String, Membership)>, SqlError> {
+        let ids: Vec<&str> = users.iter().map(|user| user.id.as_str()).collect();
+        if users.iter().any(|user| user.groups.is_none()) {
+            return self.all_groups_of(&ids);
+        }
+        let numbers = |user: &Stored| user.groups.clone().unwrap_or_default();
+        let mut seqs: Vec<i64> = users.iter().flat_map(|user| numbers(user)).collect();
+        seqs.sort_unstable();
+        seqs.dedup();
+        if seqs.is_empty() {
+            return Ok(Vec::new());
+        }
+        let rows = self.sql.query(
+            "SELECT seq, id, display, EXISTS
+                    (SELECT 1 FROM member n WHERE n.member_id = resource.id AND n.kind IS NOT 0)
+                FROM resource WHERE seq IN (SELECT value FROM json_each(?))",
+            &[json!(seqs).to_string().as_str().into()],
+        )?;
+        let mut groups = HashMap::new();
+        for mut row in rows {
+            let (seq, group_id, display) = (row.integer()?, row.text()?, row.maybe_text()?);
+            if row.integer()? == 1 {
+                return self.all_groups_of(&ids);
+            }
+            groups.insert(seq, Membership { group_id, display, direct: true });
+        }
+        let mut memberships = Vec::new();
+        for user in users {
+            let mut own = numbers(user);
+            own.sort_unstable();
+            memberships
+                .extend(own.iter().filter_map(|seq| Some((user.id.clone(), groups.get(seq)?.clone()))));
+        }
+        Ok(memberships)
+    }
+
+    /// The same, where groups are in groups, or nothing is known of the users yet.
+    fn all_groups_of(&self, user_ids: &[&str]) -> Result<Vec<(String, Membership)>, SqlError> {
+        let rows = self.sql.query(
+            "WITH RECURSIVE above (user_id, group_seq, direct) AS (
+                SELECT m.member_id, m.group_seq, 1 FROM json_each(?) j
+                    JOIN member m ON m.member_id = j.value AND m.kind IS NOT 1
+                UNION
+                SELECT above.user_id, m.group_seq, 0 FROM above
+                    JOIN resource r ON r.seq = above.group_seq
+                    JOIN member m ON m.member_id = r.id AND m.kind IS NOT 0
+            )
+            SELECT above.user_id, r.id, r.display, max(above.direct) FROM above
+                JOIN resource r ON r.seq = above.group_seq
+                GROUP BY above.user_id, r.seq ORDER BY above.user_id, r.seq",
+            &[json!(user_ids).to_string().as_str().into()],
+        )?;
+        let membership = |mut row: Row| {
+            let user = row.text()?;
+            let group_id = row.text()?;
+            let display = row.maybe_text()?;
+            Ok((user, Membership { group_id, display, direct: row.integer()? == 1 }))
+        };
+        rows.into_iter().map(membership).collect()
+    }
+}
