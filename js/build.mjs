@@ -40,7 +40,7 @@ async function unlessBuilt(stamp, wanted, make) {
 
 /** Builds where needed, and returns the bundle's folder. */
 export async function build() {
-  await unlessBuilt(".built", fingerprint("Cargo.toml", "Cargo.lock", "js/build.mjs", "src"), buildWorker);
+  await unlessBuilt(".built", fingerprint("Cargo.toml", "Cargo.lock", "js/build.mjs", "docs/openapi.json", "src"), buildWorker);
   await unlessBuilt(".console", fingerprint("package-lock.json", "js/console-build.mjs", "js/console"), buildConsole);
   return out;
 }

@@ -4,6 +4,7 @@ import { randomBytes } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
+import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
 import { assets } from "./console-build.mjs";
 import { SetupError } from "./log.mjs";
@@ -19,12 +20,15 @@ export const COMPATIBILITY_DATE = "2026-04-01";
  * Serves the gateway on loopback. All of its data is under `state`: a later run finds it again, also
  * after a kill.
  *
- * @param {{ port: number, state: string, rootKey?: string, wrapper?: string, console?: boolean }} options `port` 0
- *   takes a free one; `wrapper` is a module in front of the bundle, for tests that break it on purpose; `console`
- *   serves the operators' console too, with a router in front of the Worker as on the platform.
+ * @param {{ port: number, state: string, rootKey?: string, wrapper?: string, console?: boolean,
+ *   output?: (line: string) => void, bindings?: object }} options `port` 0 takes a free one; `wrapper` is a module
+ *   in front of the bundle, for tests that break it on purpose; `console` serves the operators' console too, with
+ *   a router in front of the Worker as on the platform; `output` gets each line that the Worker writes, without
+ *   it all but the lines about requests are shown; `bindings` are Miniflare's options for those that need not be
+ *   there.
  * @returns {Promise<{ url: string, rootKey: string, workerd: number[], stop: () => Promise<void> }>}
  */
-export async function serve({ port, state, rootKey, wrapper, console = false }) {
+export async function serve({ port, state, rootKey, wrapper, console = false, output: write = show, bindings = {} }) {
   const { Log, LogLevel, Miniflare } = await import("miniflare");
   mkdirSync(state, { recursive: true, mode: 0o700 });
   await endOrphan(state);
@@ -63,6 +67,10 @@ export async function serve({ port, state, rootKey, wrapper, console = false }) 
       DIRECTORY: { className: "Directory", useSQLite: true },
     },
     durableObjectsPersist: join(state, "objects"),
+    handleRuntimeStdio(...streams) {
+      for (const input of streams) createInterface({ input }).on("line", write);
+    },
+    ...bindings,
     ...(console ? { assets: consoleAssets } : {}),
   });
   const url = (await miniflare.ready).origin;
@@ -77,6 +85,11 @@ export async function serve({ port, state, rootKey, wrapper, console = false }) 
       rmSync(join(state, "workerd.pid"), { force: true });
     },
   };
+}
+
+/** Shows a line, unless it is one of those that there are for every request. */
+function show(line) {
+  if (!line.startsWith('{"event":"request"')) console.error(line);
 }
 
 /** What `[assets]` of wrangler.toml says. */

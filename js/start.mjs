@@ -11,6 +11,7 @@ const HELP = `npm start -- [options]
   --port N      where the gateway listens on 127.0.0.1 (default 8787; the demonstration takes the next two)
   --state DIR   where its data is kept (default .state in the repository)
   --origin URL  the SCIM base of an origin of yours, in the place of the demonstration's
+  --log         shows a line for each request
   --no-demo     only the gateway, to be configured over its API
   --help        this text
 
@@ -23,6 +24,7 @@ function options() {
         port: { type: "string", default: "8787" },
         state: { type: "string", default: join(root, ".state") },
         origin: { type: "string" },
+        log: { type: "boolean", default: false },
         "no-demo": { type: "boolean", default: false },
         help: { type: "boolean", default: false },
       },
@@ -45,7 +47,8 @@ async function main() {
   const { serve } = await import("./gateway.mjs");
   await build();
   const given = process.env.ROOT_API_KEY;
-  const gateway = await serve({ port: chosen.port, state: chosen.state, rootKey: given, console: true });
+  const output = chosen.log ? say : undefined;
+  const gateway = await serve({ port: chosen.port, state: chosen.state, rootKey: given, console: true, output });
   const stops = [gateway.stop];
   let stopping = false;
   const stop = async () => {

@@ -17,7 +17,7 @@ import { now } from "./truth.mjs";
 const ACCOUNTS = ["alpha", "beta"];
 
 /** How long the copies may take to agree with the origin once nothing goes wrong any more, in milliseconds. */
-const QUIET_MS = 150_000;
+const QUIET_MS = 120_000;
 
 /**
  * Tortures the gateway for `seconds`, then waits for it to come to rest, and checks the history.
@@ -67,7 +67,7 @@ export async function torture({ seconds, seed, clients = 8, wrapper, say = () =>
     ]);
     faults.share = { write: 0, read: 0 };
     say("coming to rest");
-    for (const world of worlds) await rest(world, problems);
+    await Promise.all(worlds.map((world) => rest(world, problems)));
   } finally {
     await gateway.stop();
     await origin.stop();
@@ -173,11 +173,11 @@ async function interrupt({ gateway, faults, random: choices, end }) {
 
 async function outages({ origin, faults, random: choices, end }) {
   for (;;) {
-    await sleep(choices.between(12_000, 30_000));
+    await sleep(choices.between(18_000, 40_000));
     if (now() > end - 6_000) return;
     faults.count("origin down for seconds");
     origin.setDown(true);
-    await sleep(choices.between(1_000, 5_000));
+    await sleep(choices.between(1_000, 4_000));
     origin.setDown(false);
   }
 }

@@ -5,6 +5,7 @@
 
 pub mod api;
 mod api_keys_api;
+pub mod changes;
 pub mod document;
 mod jwt_rules_api;
 pub mod published;

@@ -80,6 +80,19 @@ pub struct DirectorySettings {
     /// Whether a PATCH is answered without the resource.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub patch_without_body: bool,
+    /// How long entries of the audit are kept.
+    #[serde(default = "audit_retention_days", skip_serializing_if = "is_usual_retention")]
+    pub audit_retention_days: u32,
+}
+
+fn audit_retention_days() -> u32 {
+    90
+}
+
+// What serde asks for.
+#[allow(clippy::trivially_copy_pass_by_ref)]
+fn is_usual_retention(days: &u32) -> bool {
+    *days == audit_retention_days()
 }
 
 /// Who holds an API key.
@@ -140,6 +153,7 @@ impl Published {
                     .collect(),
                 hidden_attributes: items(s::HIDDEN_ATTRIBUTES),
                 patch_without_body: value(s::PATCH_ANSWER).as_deref() == Some("empty"),
+                audit_retention_days: number(s::AUDIT_RETENTION).unwrap_or_else(audit_retention_days),
             },
             deleted: false,
         }

@@ -44,6 +44,8 @@ pub const SUPPLEMENTS: &str = "scim_origin_supplements";
 pub const HIDDEN_ATTRIBUTES: &str = "scim_origin_hidden_attributes";
 /// What a PATCH is answered with.
 pub const PATCH_ANSWER: &str = "scim_patch_answer";
+/// How long entries of the audit are kept.
+pub const AUDIT_RETENTION: &str = "scim_audit_retention_days";
 /// How strictly SCIM is read.
 pub const DIALECT: &str = "scim_dialect";
 
@@ -97,7 +99,7 @@ pub fn definition(identifier: &str) -> Option<&'static Definition> {
 }
 
 /// Every setting.
-pub static DEFINITIONS: [Definition; 17] = [
+pub static DEFINITIONS: [Definition; 18] = [
     define(JWKS_URL, "SCIM JWT token jwks keys public URL", JWT_GROUP, None, is_url),
     define(KEY_FIELD, "SCIM JWT token Key field", JWT_GROUP, None, is_text),
     define(VALUE_FIELD, "SCIM JWT token value to be matched for Key field", JWT_GROUP, None, is_text),
@@ -166,6 +168,9 @@ pub static DEFINITIONS: [Definition; 17] = [
             |_, _, _| Ok(()),
         )
     },
+    define(AUDIT_RETENTION, "How many days the SCIM audit is kept", EDGE_GROUP, Some("90"), |value, _, _| {
+        is_number(value, 1, 3_650)
+    }),
     Definition {
         allowed: &["tolerant", "strict"],
         ..define(DIALECT, "How strictly SCIM is read", EDGE_GROUP, Some("tolerant"), |_, _, _| Ok(()))

@@ -3,6 +3,8 @@
 //! [`Directory::respond`] maps a SCIM request to a SCIM answer. Who may make the request has been
 //! decided before. [`replica`] keeps the same tables as a copy of an origin's.
 
+pub mod activity;
+pub mod audit;
 pub mod bulk;
 pub mod capabilities;
 pub mod circuit;
@@ -87,6 +89,11 @@ impl<S: Sql> Directory<S> {
         sql.query("DELETE FROM proof WHERE expires < ?", &[now_ms.into()])?;
         let text = "INSERT INTO proof (id, expires) VALUES (?, ?) ON CONFLICT (id) DO NOTHING RETURNING 1";
         Ok(!sql.query(text, &[id.into(), expires_ms.into()])?.is_empty())
+    }
+
+    /// The database, for what is beside the directory: [`audit`] and [`activity`].
+    pub fn sql(&self) -> &S {
+        &self.store.sql
     }
 
     /// The account's schemas.

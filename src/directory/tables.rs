@@ -6,15 +6,16 @@
 //! - `email`: folded addresses, to find users by.
 //! - `member`: one row for each member of a group, so that adding one writes one; `member_of` leads from
 //!   a member to its groups.
+//! - `audit` and `activity`: who changed what, and how much happened; see the modules of these names.
 //! - `tally`: how many resources there are of each kind, kept by the transactions that change them.
 //!
-//! Creating a user writes at most eight rows (the resource and its four indexes, an e-mail, the tally);
-//! changing an attribute that no index holds writes one.
+//! Creating a user writes at most eight rows (the resource and its four indexes, an e-mail, the tally, the
+//! audit); changing an attribute that no index holds writes two.
 
 use crate::sql::{Bind, Sql, SqlError};
 
 /// Each step makes the tables of its number out of those of the number before.
-const STEPS: [&[&str]; 5] = [
+const STEPS: [&[&str]; 6] = [
     &[
         "CREATE TABLE resource (
         seq INTEGER PRIMARY KEY,
@@ -64,6 +65,8 @@ const STEPS: [&[&str]; 5] = [
     &["CREATE TABLE proof (id TEXT PRIMARY KEY, expires INTEGER NOT NULL) STRICT, WITHOUT ROWID"],
     // What the pass over the origin under way has seen: a row for each page, a JSON array of numbers.
     &["CREATE TABLE seen (page INTEGER PRIMARY KEY, seqs TEXT NOT NULL) STRICT"],
+    // See `audit.rs` and `activity.rs`.
+    &[crate::audit::TABLE, "CREATE TABLE activity (bucket INTEGER PRIMARY KEY, body TEXT NOT NULL) STRICT"],
 ];
 
 /// The number of the step that changed how texts fold.

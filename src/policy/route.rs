@@ -10,8 +10,8 @@ use scim_edge_scim::error::Error;
 /// What a path names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Route {
-    /// `/healthz`
-    Health,
+    /// What concerns the gateway itself and no account.
+    Service(ServiceRoute),
     /// `/ng/api/scim/account/{account}/…`
     Scim(ScimRoute),
     /// `/ng/api/scim/account/{account}/.explain` and the like.
@@ -20,6 +20,53 @@ pub enum Route {
     Account(String),
     /// The settings, service account, role and API key calls.
     Admin(AdminRoute),
+}
+
+/// What is asked of the gateway itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ServiceRoute {
+    /// `/healthz`
+    Health,
+    /// `/readyz`
+    Ready,
+    /// `/metrics`
+    Metrics,
+    /// `/openapi.json`
+    OpenApi,
+    /// `/.well-known/oauth-protected-resource/…` (RFC 9728 §3.1), and the path of the SCIM base behind it.
+    ProtectedResource(String),
+}
+
+impl ServiceRoute {
+    /// A name for logs.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Health => "health",
+            Self::Ready => "ready",
+            Self::Metrics => "metrics",
+            Self::OpenApi => "openapi",
+            Self::ProtectedResource(_) => "metadata",
+        }
+    }
+
+    fn of(names: &[&str]) -> Option<Self> {
+        match names {
+            ["healthz"] => Some(Self::Health),
+            ["readyz"] => Some(Self::Ready),
+            ["metrics"] => Some(Self::Metrics),
+            ["openapi.json"] => Some(Self::OpenApi),
+            [".well-known", "oauth-protected-resource", below @ ..] => {
+                let path = format!("/{}", below.join("/"));
+                match Route::parse(&path) {
+                    Ok(Some(Route::Scim(route))) if route.endpoint == Some(Endpoint::Root) => {
+                        Some(Self::ProtectedResource(route.base))
+                    }
+                    _ => None,
+                }
+            }
+            _ => None,
+        }
+    }
 }
 
 /// A SCIM call: the account is named by the path and by nothing else.
@@ -86,6 +133,10 @@ impl Route {
     /// The path is not percent-encoded UTF-8.
     pub fn parse(path: &str) -> Result<Option<Self>, Error> {
         let all = segments(path)?;
+        let whole: Vec<&str> = all.iter().map(String::as_str).collect();
+        if let Some(service) = ServiceRoute::of(&whole) {
+            return Ok(Some(Self::Service(service)));
+        }
         let (prefix, rest) = match all.split_first() {
             Some((first, rest)) if first == "gateway" => ("/gateway", rest),
             _ => ("", all.as_slice()),
@@ -93,7 +144,6 @@ impl Route {
         let names: Vec<&str> = rest.iter().map(String::as_str).collect();
         let owned = |name: &str| name.to_owned();
         let admin = match names.as_slice() {
-            ["healthz"] if prefix.is_empty() => return Ok(Some(Self::Health)),
             ["ng", "api", "scim", "account", account, below @ ..] if is_account_identifier(account) => {
                 let (account, base) = (owned(account), format!("{prefix}/ng/api/scim/account/{account}"));
                 if let [call] = below
@@ -163,6 +213,16 @@ mod tests {
         assert_eq!(route.base, "/gateway/ng/api/scim/account/a");
         assert_eq!(scim("/ng/api/scim/account/a/.search").endpoint, Some(Endpoint::Search(None)));
         assert_eq!(scim("/ng/api/scim/account/a/.explain/x").endpoint, None);
+    }
+
+    #[test]
+    fn metadata_are_behind_the_path_of_the_base() {
+        let path = "/.well-known/oauth-protected-resource/gateway/ng/api/scim/account/a";
+        let base = "/gateway/ng/api/scim/account/a".to_owned();
+        let route = Route::Service(ServiceRoute::ProtectedResource(base));
+        assert_eq!(Route::parse(path).unwrap(), Some(route));
+        assert_eq!(Route::parse(&format!("{path}/Users")).unwrap(), None);
+        assert_eq!(Route::parse("/.well-known/oauth-protected-resource").unwrap(), None);
     }
 
     #[test]

@@ -5,17 +5,21 @@
 //! together with the mark that it is to be published; the alarm repeats the publication until it
 //! succeeds. See `published.rs` for how soon a change is in force.
 
+use crate::aside::Question;
 use crate::deletion;
 use crate::environment::{Environment, now_ms};
 use crate::http::{answer, read};
+use crate::journal::{kept_from, page};
 use crate::published;
 use crate::sql::ObjectSql;
 use scim_edge_account::api::{Failure, Request as AdminRequest};
+use scim_edge_account::changes::changes;
 use scim_edge_account::document::Document;
-use scim_edge_account::published::Published;
+use scim_edge_account::published::{Holder, Published};
+use scim_edge_directory::audit::{self, Entry, Kind, Outcome, Resource};
 use scim_edge_directory::sql::{Bind, Sql, SqlError};
 use scim_edge_policy::credentials::ApiKey;
-use scim_edge_policy::permission::Permissions;
+use scim_edge_policy::permission::{Permission, Permissions};
 use scim_edge_policy::route::{AdminRoute, Route};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -46,6 +50,9 @@ pub(crate) struct Call {
     /// The key the caller showed; compared here, against the authority.
     pub api_key: String,
     pub correlation_id: String,
+    /// A part of the audit of this account's settings; nothing else is asked then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audit: Option<Question>,
 }
 
 /// The object's answer.
@@ -55,6 +62,16 @@ pub(crate) struct Reply {
     pub body: Value,
     /// The new published document, where the call changed it.
     pub published: Option<Published>,
+    /// Whom the key stands for.
+    #[serde(default)]
+    pub principal: Option<String>,
+}
+
+impl Reply {
+    pub(crate) fn refusal(failure: &Failure, correlation_id: &str) -> Self {
+        let body = failure.body(correlation_id);
+        Self { status: failure.status, body, published: None, principal: None }
+    }
 }
 
 /// One per account, named by it.
@@ -99,34 +116,40 @@ impl DurableObject for Account {
 impl Account {
     fn call(&self, call: &Call) -> Result<Reply> {
         let now_ms = now_ms();
-        let refuse = |failure: Failure| {
-            Ok(Reply { status: failure.status, body: failure.body(&call.correlation_id), published: None })
-        };
-        let Ok(Some(Route::Admin(route))) = Route::parse(&call.path) else {
-            return refuse(Failure::new(404, "ENTITY_NOT_FOUND", "There is no such path"));
-        };
+        let refuse = |failure: Failure| Ok(Reply::refusal(&failure, &call.correlation_id));
         let sql = ObjectSql::new(&self.state);
         let stored = load(&sql).map_err(internal)?;
-        let permissions = match (&stored, call.root) {
-            (_, true) => Permissions::all(),
+        let holder = match (&stored, call.root) {
+            (_, true) => Holder { name: "root".to_owned(), permissions: Permissions::all() },
             (None, false) => return refuse(Failure::unauthenticated()),
             (Some((document, _)), false) => match authenticate(document, &call.api_key, now_ms) {
-                Some(permissions) => permissions,
+                Some(holder) => holder,
                 None => return refuse(Failure::unauthenticated()),
             },
         };
         let document = stored.map_or_else(|| Document::new(&call.account, now_ms), |(document, _)| document);
+        if let Some(question) = &call.audit {
+            return audit_page(&sql, &document, question, &holder, now_ms);
+        }
+        let Ok(Some(Route::Admin(route))) = Route::parse(&call.path) else {
+            return refuse(Failure::new(404, "ENTITY_NOT_FOUND", "There is no such path"));
+        };
         let resealed = self.environment.seal_keys()?.reseal(&document, &crate::environment::random()?);
-        let outcome =
-            self.handle(resealed.as_ref().unwrap_or(&document), call, &route, permissions, now_ms)?;
-        let published = match outcome.changed.or(resealed) {
+        let before = resealed.as_ref().unwrap_or(&document);
+        let outcome = self.handle(before, call, &route, holder.permissions, now_ms)?;
+        let published = match outcome.changed.or_else(|| resealed.clone()) {
             Some(new) => {
-                store(&sql, &new).map_err(internal)?;
+                // Together: no change is stored without its entries.
+                let stored = sql.transaction(|| {
+                    store(&sql, &new)?;
+                    write_down(&sql, before, &new, call, &holder, now_ms)
+                });
+                stored.map_err(internal)?;
                 Some(Published::of(&new))
             }
             None => None,
         };
-        Ok(Reply { status: outcome.status, body: outcome.body, published })
+        Ok(Reply { status: outcome.status, body: outcome.body, published, principal: Some(holder.name) })
     }
 
     fn handle(
@@ -225,7 +248,55 @@ fn store(sql: &ObjectSql, document: &Document) -> std::result::Result<(), SqlErr
     Ok(())
 }
 
-fn authenticate(document: &Document, text: &str, now_ms: i64) -> Option<Permissions> {
+fn authenticate(document: &Document, text: &str, now_ms: i64) -> Option<Holder> {
     let key = ApiKey::parse(text)?;
-    Published::of(document).authenticate(&key, now_ms).map(|holder| holder.permissions)
+    Published::of(document).authenticate(&key, now_ms)
+}
+
+/// The audit of what has changed, in the object that changes it: no entry can be lost on the way.
+fn write_down(
+    sql: &ObjectSql,
+    old: &Document,
+    new: &Document,
+    call: &Call,
+    holder: &Holder,
+    now_ms: i64,
+) -> std::result::Result<(), SqlError> {
+    sql.query(audit::TABLE, &[])?;
+    audit::trim(sql, kept_from(&Published::of(new).directory, now_ms))?;
+    for change in changes(old, new) {
+        let entry = Entry {
+            id: 0,
+            at: now_ms,
+            kind: Kind::Settings,
+            principal: Some(holder.name.clone()),
+            subject: None,
+            operation: change.operation.to_owned(),
+            resource: Some(Resource { of: change.of.to_owned(), id: Some(change.identifier) }),
+            status: 200,
+            outcome: Outcome::Ok,
+            reason: None,
+            request_id: Some(call.correlation_id.clone()),
+            count: 1,
+        };
+        audit::add(sql, &entry)?;
+    }
+    Ok(())
+}
+
+fn audit_page(
+    sql: &ObjectSql,
+    document: &Document,
+    question: &Question,
+    holder: &Holder,
+    now_ms: i64,
+) -> Result<Reply> {
+    if !holder.permissions.has(Permission::AuditView) {
+        return Ok(Reply::refusal(&Failure::unauthenticated(), ""));
+    }
+    sql.query(audit::TABLE, &[]).map_err(internal)?;
+    let kept_from = kept_from(&Published::of(document).directory, now_ms);
+    let page = page(sql, question, kept_from).map_err(internal)?;
+    let body = serde_json::to_value(&page).map_err(|error| Error::RustError(error.to_string()))?;
+    Ok(Reply { status: 200, body, published: None, principal: None })
 }

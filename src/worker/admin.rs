@@ -1,20 +1,62 @@
 //! The admin API at the edge: who calls, and on to the account's object.
 
 use crate::account::{Call, PROTOCOL, Reply};
-use crate::environment::{Environment, new_uuid, now_ms};
+use crate::environment::{Environment, now_ms};
 use crate::http::{BODY_LIMIT, BodyError, answer, read};
+use crate::log::Record;
 use crate::published;
 use scim_edge_account::api::Failure;
 use scim_edge_policy::credentials::ApiKey;
-use scim_edge_policy::route::is_account_identifier;
+use scim_edge_policy::refusal::Reason;
+use scim_edge_policy::route::{AdminRoute, is_account_identifier};
 use worker::{Method, Request, RequestInit, Response, Result};
 
 /// Answers an admin call.
-pub(crate) async fn handle(request: &Request, environment: &Environment) -> Result<Response> {
-    let correlation_id = new_uuid().unwrap_or_default();
-    match call(request, environment, &correlation_id).await? {
-        Ok(reply) => respond(reply.status, reply.body.to_string()),
-        Err(failure) => respond(failure.status, failure.body(&correlation_id).to_string()),
+pub(crate) async fn handle(
+    request: &Request,
+    environment: &Environment,
+    record: &Record,
+) -> Result<Response> {
+    let reply = match call(request, environment, record).await? {
+        Ok(reply) => reply,
+        Err(failure) => Reply::refusal(&failure, record.request_id()),
+    };
+    if let Some(principal) = &reply.principal {
+        record.admitted(principal);
+    }
+    match reply.status {
+        401 => record.refused_with(Reason::ApiKeyNotValid.code()),
+        403 => record.refused_with(Reason::PermissionMissing.code()),
+        _ => {}
+    }
+    respond(reply.status, reply.body.to_string())
+}
+
+/// The name of what a call does.
+pub(crate) fn operation(route: &AdminRoute, method: &str) -> &'static str {
+    let [read, create, change, delete] = match route {
+        AdminRoute::Settings | AdminRoute::Setting(_) => {
+            ["setting.view", "setting.change", "setting.change", "setting.change"]
+        }
+        AdminRoute::JwtRules | AdminRoute::JwtRule(_) => {
+            ["jwtrule.view", "jwtrule.create", "jwtrule.change", "jwtrule.delete"]
+        }
+        AdminRoute::ServiceAccounts | AdminRoute::ServiceAccount(_) => {
+            ["serviceaccount.view", "serviceaccount.create", "serviceaccount.change", "serviceaccount.delete"]
+        }
+        AdminRoute::Roles | AdminRoute::Role(_) => ["role.view", "role.create", "role.change", "role.delete"],
+        AdminRoute::RoleAssignments | AdminRoute::RoleAssignment(_) => {
+            ["roleassignment.view", "roleassignment.create", "roleassignment.change", "roleassignment.delete"]
+        }
+        AdminRoute::Tokens | AdminRoute::Token(_) => {
+            ["token.view", "token.create", "token.change", "token.revoke"]
+        }
+    };
+    match method {
+        "POST" => create,
+        "PUT" | "PATCH" => change,
+        "DELETE" => delete,
+        _ => read,
     }
 }
 
@@ -25,7 +67,7 @@ fn respond(status: u16, body: String) -> Result<Response> {
 async fn call(
     request: &Request,
     environment: &Environment,
-    correlation_id: &str,
+    record: &Record,
 ) -> Result<std::result::Result<Reply, Failure>> {
     let url = request.url()?;
     let query: Vec<(String, String)> = url.query_pairs().into_owned().collect();
@@ -37,6 +79,7 @@ async fn call(
     if !is_account_identifier(&account) {
         return Ok(Err(Failure::invalid("accountIdentifier", "must be 1 to 64 letters, digits, _ and -")));
     }
+    record.in_account(&account);
     let api_key = request.headers().get("x-api-key")?.unwrap_or_default();
     let root = environment.is_root_key(&api_key);
     // Whoever is not root learns the same of an account that does not exist as of a wrong key, and
@@ -74,7 +117,8 @@ async fn call(
         body,
         root,
         api_key: if root { String::new() } else { api_key },
-        correlation_id: correlation_id.to_owned(),
+        correlation_id: record.request_id().to_owned(),
+        audit: None,
     };
     let reply = send(environment, &call).await?;
     if let Some(document) = &reply.published {
@@ -83,7 +127,8 @@ async fn call(
     Ok(Ok(reply))
 }
 
-async fn send(environment: &Environment, call: &Call) -> Result<Reply> {
+/// Asks the account's object.
+pub(crate) async fn send(environment: &Environment, call: &Call) -> Result<Reply> {
     let text = serde_json::to_string(call).map_err(|error| worker::Error::RustError(error.to_string()))?;
     let mut init = RequestInit::new();
     init.with_method(Method::Post).with_body(Some(text.into()));

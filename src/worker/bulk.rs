@@ -42,6 +42,7 @@ impl Directory {
                     query: String::new(),
                     headers,
                     body: part.body.clone(),
+                    origin_ms: incoming.origin_ms.clone(),
                 };
                 plain(self.write(&one, settings, origin).await?).await?
             } else {

@@ -4,6 +4,7 @@
 //! client can set, what the Worker has decided. Worker and object may run different deployments for a
 //! while: the header has a version, and members may be added to it but not taken away.
 
+use crate::aside::Aside;
 use crate::environment::Environment;
 use scim_edge_account::published::DirectorySettings;
 use scim_edge_policy::permission::Permissions;
@@ -35,6 +36,18 @@ pub(crate) struct Call {
     /// What the object must not have seen before, and until when it is to remember it (RFC 9449 §11.1).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub once: Option<(String, i64)>,
+    /// The subject of the caller's token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<String>,
+    /// Names the request, here and at the origin.
+    #[serde(default)]
+    pub request_id: String,
+    /// How long the account's last requests took, in milliseconds.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub took_ms: Vec<u32>,
+    /// What the Worker itself wants; the request is not a client's then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub aside: Option<Aside>,
 }
 
 impl Call {

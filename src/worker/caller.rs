@@ -2,15 +2,16 @@
 
 use crate::environment::Environment;
 use crate::http::scim_error;
+use crate::log::Record;
 use crate::published;
+use crate::service::metadata_url;
 use scim_edge_account::published::{Holder, Published};
 use scim_edge_policy::credentials::ApiKey;
 use scim_edge_policy::dpop::Proof;
 use scim_edge_policy::permission::Permissions;
 use scim_edge_policy::refusal::{Reason, Refusal};
-use serde_json::json;
 use std::rc::Rc;
-use worker::{Response, Result, console_log};
+use worker::{Request, Response, Result};
 
 /// The realm of challenges.
 pub(crate) const REALM: &str = "scim-edge";
@@ -20,6 +21,8 @@ pub(crate) struct Caller {
     pub published: Rc<Published>,
     pub holder: Holder,
     pub proof: Option<Proof>,
+    /// The subject of the token.
+    pub subject: Option<String>,
 }
 
 /// The caller that an API key stands for: the root key's may do all, in every account.
@@ -43,25 +46,24 @@ pub(crate) async fn by_key(
         None => None,
     };
     let holder = holder.ok_or_else(|| Refusal::new(Reason::ApiKeyNotValid, "unknown, revoked or expired"));
-    Ok(holder.map(|holder| Caller { published, holder, proof: None }))
+    Ok(holder.map(|holder| Caller { published, holder, proof: None, subject: None }))
 }
 
 pub(crate) fn unknown_account() -> Refusal {
     Refusal::new(Reason::UnknownAccount, "no such account")
 }
 
-/// A refusal as an answer; the log learns the reason, the caller does not.
-pub(crate) fn refuse(refusal: &Refusal, account: &str, operation: &str) -> Result<Response> {
-    let line = json!({
-        "level": "info",
-        "event": "refused",
-        "account": account,
-        "operation": operation,
-        "reason": refusal.reason.code(),
-        "status": refusal.status(),
-    });
-    console_log!("{line}");
-    let challenge = refusal.challenge(REALM, None);
+/// A refusal as an answer; the log learns the reason, the caller does not. `base` is the path of the account's
+/// SCIM base.
+pub(crate) fn refuse(record: &Record, request: &Request, base: &str, refusal: &Refusal) -> Result<Response> {
+    record.refused(refusal);
+    let origin = request.url()?.origin().ascii_serialization();
+    refused(refusal, &format!("{origin}{base}"))
+}
+
+/// What the caller is told of a refusal. `base` is the URL of the account's SCIM base.
+pub(crate) fn refused(refusal: &Refusal, base: &str) -> Result<Response> {
+    let challenge = refusal.challenge(REALM, metadata_url(base).as_deref());
     let retry_after = refusal.retry_after().map(|seconds| seconds.to_string());
     let mut headers = Vec::new();
     if let Some(challenge) = &challenge {

@@ -7,11 +7,13 @@
 
 use crate::account::Account;
 use crate::directory::{Directory, internal};
-use crate::environment::{Environment, new_uuid, now_ms};
+use crate::environment::{Environment, now_ms};
 use crate::http::{answer, read};
+use crate::log::Record;
 use crate::published;
 use scim_edge_account::api::{Failure, success};
 use scim_edge_account::published::Published;
+use scim_edge_policy::refusal::Reason;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use worker::{Delay, Error, Method, ObjectNamespace, Request, RequestInit, Response, Result};
@@ -46,10 +48,16 @@ struct Order {
 }
 
 /// Answers `DELETE /ng/api/accounts/{account}`.
-pub(crate) async fn handle(request: &Request, environment: &Environment, account: &str) -> Result<Response> {
-    let correlation_id = new_uuid().unwrap_or_default();
+pub(crate) async fn handle(
+    request: &Request,
+    environment: &Environment,
+    record: &Record,
+    account: &str,
+) -> Result<Response> {
+    let correlation_id = record.request_id();
     let api_key = request.headers().get("x-api-key")?.unwrap_or_default();
     let refusal = if !environment.is_root_key(&api_key) {
+        record.refused_with(Reason::ApiKeyNotValid.code());
         Some(Failure::unauthenticated())
     } else if request.inner().method() != "DELETE" {
         Some(Failure::method())
@@ -57,10 +65,11 @@ pub(crate) async fn handle(request: &Request, environment: &Environment, account
         None
     };
     let (status, body) = match refusal {
-        Some(failure) => (failure.status, failure.body(&correlation_id)),
+        Some(failure) => (failure.status, failure.body(correlation_id)),
         None => {
+            record.admitted("root");
             delete(environment, account).await?;
-            (200, success(true.into(), &correlation_id))
+            (200, success(true.into(), correlation_id))
         }
     };
     let headers = [("content-type", "application/json"), ("cache-control", "no-store")];

@@ -5,12 +5,14 @@
 
 use crate::ask::lacks;
 use crate::call::{Call, HEADER};
-use crate::caller::{refuse, unknown_account};
+use crate::caller::{refused, unknown_account};
 use crate::deletion;
 use crate::environment::{Environment, new_uuid, now_ms};
 use crate::gate::used_before;
 use crate::http::{BODY_LIMIT, BodyError, SCIM_JSON, answer, read, scim_error};
+use crate::journal::Journal;
 use crate::lock::Locks;
+use crate::log;
 use crate::races::Races;
 use crate::sql::ObjectSql;
 use scim_edge_account::published::DirectorySettings;
@@ -27,6 +29,7 @@ use scim_edge_scim::endpoint::{Endpoint, Kind};
 use scim_edge_scim::error::Error as ScimError;
 use serde::{Deserialize, Serialize};
 use std::cell::{Cell, RefCell};
+use std::rc::Rc;
 use worker::{DurableObject, Env, Error, Request, Response, Result, State, console_error, durable_object};
 
 /// One per account, named by it.
@@ -49,6 +52,7 @@ pub(crate) struct Memory {
     pub(crate) is_erased: Cell<bool>,
     /// Whether the alarm is known to be set.
     pub(crate) is_awake: Cell<bool>,
+    pub(crate) journal: Journal,
 }
 
 /// The settings the object works by: the newest it has been told of.
@@ -67,6 +71,8 @@ pub(crate) struct Incoming {
     pub(crate) query: String,
     pub(crate) headers: worker::Headers,
     pub(crate) body: Vec<u8>,
+    /// How long the origin has been waited for, in milliseconds; none where it was not asked.
+    pub(crate) origin_ms: Rc<Cell<Option<u32>>>,
 }
 
 impl DurableObject for Directory {
@@ -82,6 +88,7 @@ impl DurableObject for Directory {
             circuit: RefCell::new(None),
             is_erased: Cell::new(false),
             is_awake: Cell::new(false),
+            journal: Journal::default(),
         };
         Self { state, environment: Environment::new(env), store, memory }
     }
@@ -92,28 +99,34 @@ impl DurableObject for Directory {
         }
         let call = request.headers().get(HEADER)?.as_deref().and_then(Call::parse);
         let call = call.ok_or_else(|| Error::RustError("a call of another protocol".to_owned()))?;
+        let request_id = call.request_id.clone();
         if self.is_deleted(call.version).await? {
-            return refuse(&unknown_account(), &call.account, "none");
+            let mut response = refused(&unknown_account(), &call.base)?;
+            log::mark(response.headers_mut(), &request_id, None)?;
+            return Ok(response);
         }
         if let Ok(Some(Route::Operator(route))) = Route::parse(request.url()?.path())
             && route.account == call.account
         {
-            return self.operate(&request, &call, route.call).await;
+            let mut response = self.operate(&request, &call, route.call).await?;
+            log::mark(response.headers_mut(), &request_id, None)?;
+            return Ok(response);
         }
-        let incoming = match incoming(request, call).await? {
+        let incoming = match incoming(&request, call).await? {
             Ok(incoming) => incoming,
-            Err(error) => return scim_error(&error, &[]),
+            Err(error) => {
+                let mut response = scim_error(&error, &[])?;
+                log::mark(response.headers_mut(), &request_id, None)?;
+                return Ok(response);
+            }
         };
         let settings = self.configure(&incoming.call).map_err(internal)?;
-        if let Some((id, expires_ms)) = &incoming.call.once
-            && !self.store()?.first_use(id, *expires_ms, now_ms()).map_err(internal)?
-        {
-            return used_before();
+        if let Some(aside) = &incoming.call.aside {
+            return self.aside(aside, &settings);
         }
-        match &settings.origin_url {
-            None => respond(&self.local(&incoming, &settings)?, &[("cache-status", "scim-edge; hit")]),
-            Some(_) => self.with_origin(&incoming, &settings).await,
-        }
+        let mut response = self.answered(&incoming, &settings).await?;
+        log::mark(response.headers_mut(), &request_id, incoming.origin_ms.get())?;
+        Ok(response)
     }
 
     async fn alarm(&self) -> Result<Response> {
@@ -128,6 +141,22 @@ impl DurableObject for Directory {
 impl Directory {
     pub(crate) fn store(&self) -> Result<&Store<ObjectSql>> {
         self.store.as_ref().map_err(|error| Error::RustError(error.to_string()))
+    }
+
+    /// Answers a client's call, and writes down what there is to write down.
+    async fn answered(&self, incoming: &Incoming, settings: &DirectorySettings) -> Result<Response> {
+        if let Some((id, expires_ms)) = &incoming.call.once
+            && !self.store()?.first_use(id, *expires_ms, now_ms()).map_err(internal)?
+        {
+            return used_before(&incoming.call.base);
+        }
+        let begun = self.begin(incoming, settings)?;
+        let response = match &settings.origin_url {
+            None => respond(&self.local(incoming, settings)?, &[("cache-status", "scim-edge; hit")]),
+            Some(_) => self.with_origin(incoming, settings).await,
+        }?;
+        self.end(incoming, settings, begun, &response);
+        Ok(response)
     }
 
     /// Answers from the tables.
@@ -228,7 +257,7 @@ impl Directory {
 }
 
 /// Reads a call; what is wrong with the client's part of it is a SCIM error.
-async fn incoming(request: Request, call: Call) -> Result<std::result::Result<Incoming, ScimError>> {
+async fn incoming(request: &Request, call: Call) -> Result<std::result::Result<Incoming, ScimError>> {
     let headers = request.headers();
     let url = request.url()?;
     let endpoint = match Route::parse(url.path()) {
@@ -248,6 +277,7 @@ async fn incoming(request: Request, call: Call) -> Result<std::result::Result<In
         query: url.query().unwrap_or_default().to_owned(),
         headers: headers.clone(),
         body,
+        origin_ms: Rc::default(),
     }))
 }
 
@@ -263,6 +293,10 @@ pub(crate) fn respond(response: &ScimResponse, headers: &[(&str, &str)]) -> Resu
     let mut all: Vec<(&str, &str)> = Vec::new();
     if response.body.is_some() {
         all.push(("content-type", SCIM_JSON));
+    }
+    if response.headers.iter().any(|(name, _)| *name == "etag") {
+        // The caller's own cache may keep it, and must ask whether it is still so.
+        all.push(("cache-control", "private, no-cache"));
     }
     all.extend(response.headers.iter().map(|(name, value)| (*name, value.as_str())));
     all.extend_from_slice(headers);

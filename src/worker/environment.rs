@@ -1,9 +1,11 @@
 //! The Worker's bindings and secrets.
 
 use base64::Engine as _;
+use js_sys::Reflect;
 use scim_edge_account::secret::SealKeys;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
+use wasm_bindgen::JsValue;
 use worker::kv::KvStore;
 use worker::{Env, Error, ObjectNamespace, Result};
 
@@ -33,6 +35,26 @@ impl Environment {
 
     pub(crate) fn directories(&self) -> Result<ObjectNamespace> {
         self.env.durable_object("DIRECTORY")
+    }
+
+    /// A binding that need not be there.
+    pub(crate) fn binding(&self, name: &str) -> Option<JsValue> {
+        let value = Reflect::get(&self.env, &name.into()).ok()?;
+        value.is_object().then_some(value)
+    }
+
+    /// Whether all is there that the Worker cannot do without: bindings, secrets, and KV that answers.
+    pub(crate) async fn is_ready(&self) -> bool {
+        let secrets = self.env.secret("ROOT_API_KEY").is_ok() && self.seal_keys().is_ok();
+        let objects = self.accounts().is_ok() && self.directories().is_ok();
+        let stores = [self.settings(), self.key_sets()];
+        for store in stores {
+            let Ok(store) = store else { return false };
+            if store.get("readyz").text().await.is_err() {
+                return false;
+            }
+        }
+        secrets && objects
     }
 
     /// Whether URLs may name loopback addresses over http: for local runs, never for a deployment.

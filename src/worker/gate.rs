@@ -9,7 +9,9 @@ use crate::caller::{Caller, REALM, by_key, refuse, unknown_account};
 use crate::environment::{Environment, now_ms};
 use crate::http::{answer, scim_error};
 use crate::keys::{Keys, still_has};
-use crate::published;
+use crate::log::{Record, take_times};
+use crate::service::metadata_url;
+use crate::{metrics, published};
 use scim_edge_account::published::{Holder, Published};
 use scim_edge_policy::credentials::Credentials;
 use scim_edge_policy::dpop::{self, Proof, Shown};
@@ -23,6 +25,9 @@ use scim_edge_scim::error::{Error, ScimType};
 use std::rc::Rc;
 use worker::{Context, Request, Response, Result};
 
+/// How much of a token's subject the audit is told, in characters.
+const SUBJECT: usize = 256;
+
 thread_local! {
     static TOKENS: Rc<TokenCache> = Rc::default();
 }
@@ -32,6 +37,7 @@ pub(crate) async fn handle(
     request: &Request,
     environment: &Rc<Environment>,
     context: &Context,
+    record: &Record,
     route: &ScimRoute,
 ) -> Result<Response> {
     let url = request.url()?;
@@ -42,8 +48,9 @@ pub(crate) async fn handle(
     }
     let caller = match gate.authenticate(query).await? {
         Ok(caller) => caller,
-        Err(refusal) => return refuse(&refusal, &route.account, "none"),
+        Err(refusal) => return refuse(record, request, &route.base, &refusal),
     };
+    record.admitted(&caller.holder.name);
     let Some(endpoint) = &route.endpoint else {
         return scim_error(&Error::not_found("This path"), &[]);
     };
@@ -53,7 +60,7 @@ pub(crate) async fn handle(
         return scim_error(&error, &[("allow", allowed(endpoint))]);
     };
     if let Err(refusal) = operation.permit(caller.holder.permissions) {
-        return refuse(&refusal, &route.account, operation.name);
+        return refuse(record, request, &route.base, &refusal);
     }
     if operation.name == "options" {
         return answer(204, &[("allow", allowed(endpoint))], None);
@@ -67,6 +74,10 @@ pub(crate) async fn handle(
         base: format!("{}{}", url.origin().ascii_serialization(), route.base),
         principal: caller.holder.name,
         once: caller.proof.map(|proof| (proof.id().to_owned(), proof.expires_ms())),
+        subject: caller.subject,
+        request_id: record.request_id().to_owned(),
+        took_ms: take_times(&route.account),
+        aside: None,
     };
     pass_on(request, environment, &call).await
 }
@@ -108,8 +119,8 @@ impl Gate<'_> {
         let Some(published) = published::get(self.environment, account, now_ms).await? else {
             return Ok(Err(unknown_account()));
         };
-        let holder = self.verify(&published, token, bound, now_ms).await;
-        Ok(holder.map(|(holder, proof)| Caller { published, holder, proof }))
+        let verified = self.verify(&published, token, bound, now_ms).await;
+        Ok(verified.map(|(holder, proof, subject)| Caller { published, holder, proof, subject }))
     }
 
     async fn verify(
@@ -118,14 +129,20 @@ impl Gate<'_> {
         token: &str,
         bound: bool,
         now_ms: i64,
-    ) -> std::result::Result<(Holder, Option<Proof>), Refusal> {
+    ) -> std::result::Result<(Holder, Option<Proof>, Option<String>), Refusal> {
         let host = Keys { environment: self.environment, context: self.context };
         let settings =
             Settings { account: &published.account, version: published.version, rules: &published.rules };
         let tokens = TOKENS.with(Rc::clone);
         let known = match tokens.get(token, settings, now_ms, |source, key| still_has(source, key, now_ms)) {
-            Some(known) => known,
-            None => tokens.verify(&host, token, settings, now_ms).await?,
+            Some(known) => {
+                metrics::count_token(true);
+                known
+            }
+            None => {
+                metrics::count_token(false);
+                tokens.verify(&host, token, settings, now_ms).await?
+            }
         };
         let verified = &known.verified;
         let request = self.request.inner();
@@ -133,7 +150,8 @@ impl Gate<'_> {
         let (method, url) = (request.method(), request.url());
         let shown = Shown { bound, proof: proof.as_deref(), method: &method, url: &url };
         let proof = dpop::admit(&host, verified, token, &shown, now_ms).await?;
-        Ok((holder(published, verified)?, proof))
+        let subject = verified.subject().map(|subject| subject.chars().take(SUBJECT).collect());
+        Ok((holder(published, verified)?, proof, subject))
     }
 }
 
@@ -147,8 +165,8 @@ fn holder(published: &Published, verified: &Verified) -> std::result::Result<Hol
 }
 
 /// The answer to what was used before, by the object that remembers.
-pub(crate) fn used_before() -> Result<Response> {
+pub(crate) fn used_before(base: &str) -> Result<Response> {
     let refusal = Refusal::new(Reason::ProofNotValid, "the proof was used before");
-    let challenge = refusal.challenge(REALM, None).unwrap_or_default();
+    let challenge = refusal.challenge(REALM, metadata_url(base).as_deref()).unwrap_or_default();
     scim_error(&refusal.scim_error(), &[("www-authenticate", &challenge)])
 }

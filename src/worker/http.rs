@@ -37,9 +37,14 @@ pub(crate) async fn read(
     Ok(bytes)
 }
 
-/// An answer with a text body, or without one.
+/// An answer with a text body, or without one. Where nothing is said of caches, they are to keep nothing:
+/// whatever is answered here is somebody's.
 pub(crate) fn answer(status: u16, headers: &[(&str, &str)], body: Option<String>) -> Result<Response> {
     let map = Headers::new();
+    map.set("x-content-type-options", "nosniff")?;
+    if !headers.iter().any(|(name, _)| *name == "cache-control") {
+        map.set("cache-control", "no-store")?;
+    }
     for (name, value) in headers {
         map.append(name, value)?;
     }

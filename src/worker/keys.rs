@@ -4,6 +4,7 @@
 
 use crate::environment::{Environment, now_ms};
 use crate::http::read;
+use crate::metrics;
 use crate::origin::fetch;
 use scim_edge_policy::algorithm::Algorithm;
 use scim_edge_policy::encoding::encode;
@@ -65,7 +66,8 @@ impl Host for Keys<'_> {
                 let environment = self.environment.clone();
                 self.context.wait_until(async move {
                     if let Err(KeysUnavailable(why)) = refresh(&environment, &source).await {
-                        console_error!("keys of {} could not be refreshed: {why}", source.name());
+                        let why = why.rsplit(": ").next().unwrap_or_default();
+                        console_error!("keys of {} could not be refreshed: {why}", shown(source.name()));
                     }
                 });
                 Ok(set)
@@ -99,6 +101,7 @@ pub(crate) async fn show(
 /// Asks the issuer, and keeps what it answers.
 async fn refresh(environment: &Environment, source: &Source) -> Result<Rc<KeySet>, KeysUnavailable> {
     let asked = ask(&Fetch, source, environment.is_development()).await;
+    metrics::count_key_fetch(asked.is_ok());
     let (set, fresh_ms) =
         asked.inspect_err(|_| SETS.with_borrow_mut(|sets| sets.fail(source.name(), now_ms())))?;
     let set = Rc::new(set);
@@ -107,9 +110,14 @@ async fn refresh(environment: &Environment, source: &Source) -> Result<Rc<KeySet
     if SETS.with_borrow_mut(|sets| sets.keep(source.name(), fetched.clone()))
         && write_kv(environment, source.name(), &fetched).await.is_none()
     {
-        console_error!("the keys of {} could not be written to KV", source.name());
+        console_error!("the keys of {} could not be written to KV", shown(source.name()));
     }
     Ok(set)
+}
+
+/// A set's name for the log: a query may hold a secret.
+fn shown(name: &str) -> &str {
+    name.split('?').next().unwrap_or_default()
 }
 
 async fn read_kv(environment: &Environment, name: &str) -> Option<Fetched> {

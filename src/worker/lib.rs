@@ -5,7 +5,9 @@
 
 mod account;
 mod admin;
+mod aside;
 mod ask;
+mod audit;
 mod bulk;
 mod call;
 mod caller;
@@ -13,10 +15,14 @@ mod contact;
 mod deletion;
 mod directory;
 mod environment;
+mod failures;
 mod gate;
 mod http;
+mod journal;
 mod keys;
 mod lock;
+mod log;
+mod metrics;
 mod operate;
 mod operators;
 mod origin;
@@ -25,13 +31,17 @@ mod patched;
 mod published;
 mod races;
 mod reads;
+mod refusals;
 mod replica;
+mod service;
 mod sql;
 mod synchronise;
 mod writes;
 
 use environment::Environment;
-use http::{answer, scim_error};
+use http::scim_error;
+use log::Record;
+use scim_edge_policy::operation::Operation;
 use scim_edge_policy::route::Route;
 use scim_edge_scim::error::Error as ScimError;
 use std::rc::Rc;
@@ -41,18 +51,64 @@ use worker::{Context, Env, Request, Response, Result, console_error, event};
 #[event(fetch)]
 async fn fetch(request: Request, env: Env, context: Context) -> Result<Response> {
     let environment = Rc::new(Environment::new(env));
-    let answered = match Route::parse(&request.path()) {
-        Ok(Some(Route::Health)) => answer(200, &[("content-type", "text/plain")], Some("ok\n".to_owned())),
-        Ok(Some(Route::Scim(route))) => gate::handle(&request, &environment, &context, &route).await,
-        Ok(Some(Route::Operator(route))) => operators::handle(&request, &environment, &context, &route).await,
-        Ok(Some(Route::Account(account))) => deletion::handle(&request, &environment, &account).await,
-        Ok(Some(Route::Admin(_))) => admin::handle(&request, &environment).await,
-        Ok(None) => scim_error(&ScimError::not_found("This path"), &[]),
-        Err(error) => scim_error(&error, &[]),
+    let record = Record::new(&request);
+    let response = match answered(&request, &environment, &context, &record).await {
+        Ok(response) => response,
+        Err(error) => {
+            // What went wrong inside is for the log only.
+            console_error!("{error}");
+            let mut response = scim_error(&ScimError::status(500, "The gateway could not answer"), &[])?;
+            record.mark(&mut response);
+            response
+        }
     };
-    answered.or_else(|error| {
-        // What went wrong inside is for the log only.
-        console_error!("{error}");
-        scim_error(&ScimError::status(500, "The gateway could not answer"), &[])
-    })
+    record.write(&environment, &response);
+    Ok(response)
+}
+
+async fn answered(
+    request: &Request,
+    environment: &Rc<Environment>,
+    context: &Context,
+    record: &Record,
+) -> Result<Response> {
+    let method = request.inner().method();
+    let (account, mut response) = match Route::parse(&request.path()) {
+        Ok(Some(Route::Scim(route))) => {
+            let operation = route.endpoint.as_ref().and_then(|endpoint| Operation::of(&method, endpoint));
+            record.asked(Some(&route.account), operation.map_or("unknown", |operation| operation.name));
+            let response = gate::handle(request, environment, context, record, &route).await?;
+            (Some(route.account), response)
+        }
+        Ok(Some(Route::Operator(route))) => {
+            record.asked(Some(&route.account), route.call.name());
+            let response = operators::handle(request, environment, context, record, &route).await?;
+            (Some(route.account), response)
+        }
+        Ok(Some(Route::Account(account))) => {
+            record.asked(Some(&account), "account.delete");
+            let response = deletion::handle(request, environment, record, &account).await?;
+            (Some(account), response)
+        }
+        Ok(Some(Route::Admin(route))) => {
+            record.asked(None, admin::operation(&route, &method));
+            let response = admin::handle(request, environment, record).await?;
+            (record.account(), response)
+        }
+        Ok(Some(Route::Service(route))) => {
+            record.asked(None, route.name());
+            (None, service::handle(request, environment, &route).await?)
+        }
+        Ok(None) => (None, scim_error(&ScimError::not_found("This path"), &[])?),
+        Err(error) => (None, scim_error(&error, &[])?),
+    };
+    if let (Some(account), Some(reason)) = (&account, record.reason()) {
+        if failures::are_too_many(request, environment, account, reason, response.status_code()).await {
+            record.refused_with("too_many_failures");
+            response = scim_error(&ScimError::status(429, failures::SENTENCE), &failures::RETRY_AFTER)?;
+        }
+        refusals::collect(environment, context, account, record, reason, response.status_code());
+    }
+    record.mark(&mut response);
+    Ok(response)
 }

@@ -4,7 +4,7 @@ use crate::call::Call;
 use crate::directory::{Directory, internal};
 use crate::environment::now_ms;
 use crate::http::{BODY_LIMIT, BodyError, answer, read, scim_error};
-use crate::origin::Origin;
+use crate::origin::{Origin, Trace};
 use futures_util::{StreamExt, stream};
 use scim_edge_account::published::DirectorySettings;
 use scim_edge_directory::circuit::Position;
@@ -115,7 +115,7 @@ impl Directory {
             let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
             Some(format!("{}{port}", url.host_str()?))
         });
-        let origin = Origin { base: base.to_owned(), authorization: None };
+        let origin = Origin { base: base.to_owned(), authorization: None, trace: Trace::default() };
         self.with_circuit(&origin, |circuit| {
             let position = circuit.position(now_ms());
             let health = match position {

@@ -1,11 +1,13 @@
 //! The operators' API: what is asked of the gateway about an account, beside SCIM. The gateway's own keys open
 //! it, as `x-api-key` or as a bearer's; an issuer's token never does.
 
+use crate::audit;
 use crate::call::{Call, PROTOCOL, pass_on};
 use crate::caller::{Caller, by_key, refuse};
 use crate::environment::{Environment, now_ms};
 use crate::http::{BodyError, answer, read, scim_error};
 use crate::keys::{self, Keys};
+use crate::log::Record;
 use scim_edge_json::{Limits, parse_object};
 use scim_edge_policy::credentials::Credentials;
 use scim_edge_policy::explanation::Explanation;
@@ -27,27 +29,30 @@ pub(crate) async fn handle(
     request: &Request,
     environment: &Rc<Environment>,
     context: &Context,
+    record: &Record,
     route: &OperatorRoute,
 ) -> Result<Response> {
     let call = route.call;
     let caller = match authenticate(request, environment, &route.account).await? {
         Ok(caller) => caller,
-        Err(refusal) => return refuse(&refusal, &route.account, call.name()),
+        Err(refusal) => return refuse(record, request, &route.base, &refusal),
     };
+    record.admitted(&caller.holder.name);
     if request.inner().method() != call.method() {
         let error = ScimError::status(405, format!("this path has the method {}", call.method()));
         return scim_error(&error, &[("allow", call.method())]);
     }
     if let Err(refusal) = call.permit(caller.holder.permissions) {
-        return refuse(&refusal, &route.account, call.name());
+        return refuse(record, request, &route.base, &refusal);
     }
     let answered = match call {
+        OperatorCall::Audit => return audit::list(request, environment, &caller.published).await,
+        OperatorCall::Activity => return audit::activity(environment, &caller.published).await,
         OperatorCall::Replica | OperatorCall::Resync | OperatorCall::Check | OperatorCall::Changes => {
-            return directory(request, environment, route, caller).await;
+            return directory(request, environment, record, route, caller).await;
         }
         OperatorCall::Explain => explain(request, environment, context, &caller).await?,
         OperatorCall::KeySet => key_set(request, environment).await,
-        _ => Err(ScimError::not_found("This path")),
     };
     match answered {
         Ok(body) => respond(200, &body),
@@ -78,6 +83,7 @@ async fn authenticate(
 async fn directory(
     request: &Request,
     environment: &Environment,
+    record: &Record,
     route: &OperatorRoute,
     caller: Caller,
 ) -> Result<Response> {
@@ -90,6 +96,10 @@ async fn directory(
         base: format!("{}{}", request.url()?.origin().ascii_serialization(), route.base),
         principal: caller.holder.name,
         once: None,
+        subject: None,
+        request_id: record.request_id().to_owned(),
+        took_ms: Vec::new(),
+        aside: None,
     };
     pass_on(request, environment, &call).await
 }

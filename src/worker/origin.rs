@@ -5,9 +5,12 @@
 //! (cookies, forwarding and client-address headers, its own token unless it is to be passed through)
 //! stay here. Redirects are not followed: they would carry the credentials elsewhere.
 
+use crate::environment::now_ms;
 use crate::http::{BodyError, read};
 use js_sys::{Function, Promise, Reflect, Uint8Array};
 use scim_edge_scim::endpoint::{Endpoint, encode};
+use std::cell::Cell;
+use std::rc::Rc;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{AbortSignal, Headers, Request, RequestInit, RequestRedirect, Response};
@@ -20,12 +23,10 @@ const TIME_LIMIT_MS: u32 = 30_000;
 const ANSWER_LIMIT: usize = 16 << 20;
 
 /// Request headers that reach the origin.
-pub(crate) const FORWARDED: [&str; 6] =
-    ["accept", "content-type", "if-match", "if-none-match", "prefer", "traceparent"];
+pub(crate) const FORWARDED: [&str; 5] = ["accept", "content-type", "if-match", "if-none-match", "prefer"];
 
 /// Answer headers that reach the caller.
-const RETURNED: [&str; 7] =
-    ["allow", "content-type", "etag", "location", "retry-after", "www-authenticate", "x-request-id"];
+const RETURNED: [&str; 6] = ["allow", "content-type", "etag", "location", "retry-after", "www-authenticate"];
 
 /// Where an account's origin is and how it is addressed.
 #[derive(Clone, Debug)]
@@ -34,6 +35,24 @@ pub(crate) struct Origin {
     pub base: String,
     /// The `Authorization` value sent to it.
     pub authorization: Option<String>,
+    /// What it is told of the request that is answered.
+    pub trace: Trace,
+}
+
+/// What the origin is told of the request that it is asked for, and how long it took over it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Trace {
+    /// `X-Request-Id` and `traceparent` (W3C Trace Context).
+    pub headers: Vec<(&'static str, String)>,
+    /// Milliseconds, summed over all that was asked; none where nothing was.
+    pub spent_ms: Rc<Cell<Option<u32>>>,
+}
+
+impl Trace {
+    fn spent(&self, since_ms: i64) {
+        let spent = u32::try_from(now_ms().saturating_sub(since_ms)).unwrap_or(0);
+        self.spent_ms.set(Some(self.spent_ms.get().unwrap_or(0).saturating_add(spent)));
+    }
 }
 
 /// A request to the origin.
@@ -97,6 +116,13 @@ fn segment(text: &str) -> Option<String> {
 impl Origin {
     /// Sends one request and reads the whole answer.
     pub(crate) async fn send(&self, outgoing: Outgoing<'_>) -> Result<Answer, NoAnswer> {
+        let began_ms = now_ms();
+        let answered = self.answer(outgoing).await;
+        self.trace.spent(began_ms);
+        answered
+    }
+
+    async fn answer(&self, outgoing: Outgoing<'_>) -> Result<Answer, NoAnswer> {
         let mut answer = self.exchange(&outgoing).await;
         // A connection that was kept may have been closed at the other end: what changes nothing is sent
         // once more (RFC 9110 §9.2.2).
@@ -126,7 +152,7 @@ impl Origin {
 
     async fn exchange(&self, outgoing: &Outgoing<'_>) -> Result<Response, JsValue> {
         let headers = Headers::new()?;
-        for (name, value) in &outgoing.headers {
+        for (name, value) in outgoing.headers.iter().chain(&self.trace.headers) {
             headers.set(name, value)?;
         }
         if let Some(authorization) = &self.authorization {

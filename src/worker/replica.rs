@@ -11,7 +11,8 @@ use crate::contact::circuit_open;
 use crate::directory::{Directory, Incoming, internal, respond};
 use crate::environment::now_ms;
 use crate::http::{SCIM_JSON, answer, scim_error};
-use crate::origin::{Answer, FORWARDED, NoAnswer, Origin, Outgoing, path};
+use crate::log::REQUEST_ID;
+use crate::origin::{Answer, FORWARDED, NoAnswer, Origin, Outgoing, Trace, path};
 use crate::races::Moment;
 use scim_edge_account::published::DirectorySettings;
 use scim_edge_account::setting::{ORIGIN_AUTHORIZATION, PASSTHROUGH};
@@ -72,7 +73,8 @@ impl Directory {
                 }
             }
         };
-        Ok(Some(Origin { base, authorization }))
+        let trace = incoming.map(trace).unwrap_or_default();
+        Ok(Some(Origin { base, authorization, trace }))
     }
 
     fn account(&self) -> String {
@@ -198,6 +200,14 @@ impl Directory {
         let bodiless = matches!(answered.status, 204 | 304) || incoming.method == "HEAD";
         answer(answered.status, &headers, body.filter(|_| !bodiless))
     }
+}
+
+/// What the origin is told of a request.
+fn trace(incoming: &Incoming) -> Trace {
+    let mut headers = vec![(REQUEST_ID, incoming.call.request_id.clone())];
+    headers.retain(|(_, id)| !id.is_empty());
+    headers.extend(incoming.headers.get("traceparent").ok().flatten().map(|value| ("traceparent", value)));
+    Trace { headers, spent_ms: incoming.origin_ms.clone() }
 }
 
 /// A group without the members that were found to be gone after it was asked for.

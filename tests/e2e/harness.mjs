@@ -18,11 +18,11 @@ export const GROUP = "urn:ietf:params:scim:schemas:core:2.0:Group";
 export const ENTERPRISE = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
 export const PATCH = "urn:ietf:params:scim:api:messages:2.0:PatchOp";
 
-/** A gateway and what a test does with it; `stop` takes everything away. `console` serves the console too. */
-export async function start({ state, console = false } = {}) {
+/** A gateway and what a test does with it; `stop` takes everything away. `options` are those of `serve`. */
+export async function start({ state, ...options } = {}) {
   await build();
   const folder = state ?? mkdtempSync(join(tmpdir(), "scim-edge-test-"));
-  const gateway = await serve({ port: 0, state: join(folder, "gateway"), console });
+  const gateway = await serve({ port: 0, state: join(folder, "gateway"), ...options });
   const stops = [gateway.stop];
   return {
     ...gateway,

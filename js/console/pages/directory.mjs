@@ -1,8 +1,8 @@
 // The directory: users and groups as SCIM clients see them, by filters, with how fresh each answer is.
 
-import { Badge, Empty, Field, Notice, Table, useAction, useSession } from "../parts.mjs";
+import { Badge, Empty, Field, Notice, Table, useAction, useLoad, useSession } from "../parts.mjs";
 import { count, span } from "../time.mjs";
-import { html, useEffect, useState } from "../vendor.mjs";
+import { html, useState } from "../vendor.mjs";
 import { Resource } from "./resource.mjs";
 
 const PAGE = 25;
@@ -48,30 +48,19 @@ function Search({ kind }) {
   const session = useSession();
   const [text, setText] = useState("");
   const [asked, setAsked] = useState({ filter: "", startIndex: 1 });
-  const [answer, setAnswer] = useState(null);
-  const [problem, setProblem] = useState(null);
-  const { busy, error, run } = useAction();
-  useEffect(() => {
-    const query = new URLSearchParams({ count: PAGE, startIndex: asked.startIndex, attributes: KINDS[kind].attributes });
-    if (asked.filter) query.set("filter", asked.filter);
-    run(async () => {
-      setProblem(null);
-      try {
-        setAnswer(await session.scim(`${kind}?${query}`));
-      } catch (refused) {
-        if (refused.body?.scimType !== "invalidFilter") throw refused;
-        setAnswer(null);
-        setProblem({ filter: asked.filter, sentence: refused.message });
-      }
-    });
-  }, [kind, asked]);
+  const query = new URLSearchParams({ count: PAGE, startIndex: asked.startIndex, attributes: KINDS[kind].attributes });
+  if (asked.filter) query.set("filter", asked.filter);
+  const { data, error, busy } = useLoad(() => session.scim(`${kind}?${query}`), [session, kind, asked]);
+  const isMistake = error?.body?.scimType === "invalidFilter";
   const submit = (event) => {
     event.preventDefault();
     setAsked({ filter: text.trim(), startIndex: 1 });
   };
-  const list = answer?.body;
+  const list = error ? undefined : data?.body;
   const rows = list?.Resources ?? [];
-  const last = asked.startIndex + rows.length - 1;
+  // Of what is shown; what is asked for may still be on its way.
+  const first = list?.startIndex ?? asked.startIndex;
+  const last = first + rows.length - 1;
   return html`
     <section class="card" aria-label="Search">
       <div class="tabs" role="group" aria-label="Kind">
@@ -79,22 +68,22 @@ function Search({ kind }) {
       </div>
       <form onSubmit=${submit} class="search" autocomplete="off">
         <${Field} label="SCIM filter" help=${`Empty shows all. For example: ${KINDS[kind].example}`}>
-          ${(props) => html`<input ...${props} class="mono" spellcheck=${false} autocapitalize="none" maxlength="8192" value=${text} aria-invalid=${problem ? "true" : undefined}
+          ${(props) => html`<input ...${props} class="mono" spellcheck=${false} autocapitalize="none" maxlength="8192" value=${text} aria-invalid=${isMistake ? "true" : undefined}
             onInput=${(event) => setText(event.target.value)} />`}
         <//>
-        <button class="primary" disabled=${busy}>Search</button>
+        <button class="primary">Search</button>
       </form>
-      ${problem && html`<${Mistake} ...${problem} />`}
-      <${Notice} kind="bad" text=${error} />
+      ${isMistake && html`<${Mistake} filter=${asked.filter} sentence=${error.message} />`}
+      <${Notice} kind="bad" text=${isMistake ? null : error?.message} />
       ${list && (rows.length === 0
         ? html`<${Empty} title="Nothing matches">${asked.filter ? "No resource satisfies the filter." : `There are no ${kind.toLowerCase()} yet.`}<//>`
         : html`
-          <${Freshness} headers=${answer.headers} />
+          <${Freshness} headers=${data.headers} />
           <${Table} caption=${kind} head=${KINDS[kind].head}>
             ${rows.map((one) => (kind === "Users" ? html`<${UserRow} key=${one.id} user=${one} />` : html`<${GroupRow} key=${one.id} group=${one} />`))}
           <//>
           <div class="pager">
-            <span role="status">${count(asked.startIndex)} to ${count(last)} of ${count(list.totalResults)}</span>
+            <span role="status">${count(first)} to ${count(last)} of ${count(list.totalResults)}</span>
             <button class="small" disabled=${busy || asked.startIndex === 1} onClick=${() => setAsked({ ...asked, startIndex: Math.max(1, asked.startIndex - PAGE) })}>Previous</button>
             <button class="small" disabled=${busy || last >= list.totalResults} onClick=${() => setAsked({ ...asked, startIndex: asked.startIndex + PAGE })}>Next</button>
           </div>`)}

@@ -1,0 +1,72 @@
+//! What the Worker tells and asks a Directory object beside its clients' requests.
+
+use crate::call::{Call, HEADER, PROTOCOL};
+use crate::environment::Environment;
+use scim_edge_account::published::Published;
+use scim_edge_directory::audit::Filter;
+use scim_edge_policy::permission::Permissions;
+use serde::{Deserialize, Serialize};
+use worker::{Error, Request, RequestInit, Response, Result};
+
+/// What is told or asked. It travels in the [`Call`], which no client can set.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum Aside {
+    /// Requests that were not let through.
+    Refused(Vec<Refused>),
+    /// A page of the audit.
+    Audit(Question),
+    /// The activity of the last day.
+    Activity,
+}
+
+/// Requests that were refused alike.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Refused {
+    pub at: i64,
+    pub operation: String,
+    pub principal: Option<String>,
+    pub reason: String,
+    pub status: u16,
+    /// The first request's.
+    pub request_id: String,
+    pub count: u32,
+}
+
+/// Which part of an audit is wanted.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Question {
+    pub filter: Filter,
+    pub before: Option<i64>,
+    pub count: usize,
+}
+
+/// Asks an account's directory. The path is one that an object which does not know asides reads as a
+/// harmless request.
+pub(crate) async fn ask(environment: &Environment, published: &Published, aside: Aside) -> Result<Response> {
+    let base = format!("https://directory/ng/api/scim/account/{}", published.account);
+    let call = Call {
+        protocol: PROTOCOL,
+        account: published.account.clone(),
+        version: published.version,
+        settings: published.directory.clone(),
+        permissions: Permissions::NONE,
+        base: base.clone(),
+        principal: String::new(),
+        once: None,
+        subject: None,
+        request_id: String::new(),
+        took_ms: Vec::new(),
+        aside: Some(aside),
+    };
+    let text = serde_json::to_string(&call).map_err(|error| Error::RustError(error.to_string()))?;
+    let request = Request::new_with_init(&format!("{base}/ServiceProviderConfig"), &RequestInit::new())?;
+    request.headers().set(HEADER, &text)?;
+    let stub = environment.directories()?.id_from_name(&published.account)?.get_stub()?;
+    let answered = stub.fetch_with_request(request).await?;
+    if answered.status_code() >= 300 {
+        return Err(Error::RustError(format!("the directory answered {}", answered.status_code())));
+    }
+    Ok(answered)
+}

@@ -1,0 +1,273 @@
+//! What a Directory object writes down beside its answers: the audit of its writes and its activity.
+//!
+//! A write that is answered from the tables alone is written down in the same turn, which storage commits
+//! as one. One that goes to an origin is written down before it leaves, with an outcome that is unknown, and
+//! again when it is answered: an object that is stopped in between leaves the entry as it is.
+
+use crate::aside::{Aside, Question, Refused};
+use crate::directory::{Directory, Incoming, internal};
+use crate::environment::now_ms;
+use crate::http::answer;
+use scim_edge_account::published::DirectorySettings;
+use scim_edge_directory::activity::{Activity, Happened};
+use scim_edge_directory::audit::{self, Entry, Kind, Outcome, Resource};
+use scim_edge_directory::sql::SqlError;
+use scim_edge_policy::operation::{Effect, Operation};
+use scim_edge_scim::endpoint::{Endpoint, segments};
+use serde_json::Value;
+use std::cell::{Cell, RefCell};
+use worker::{Response, ResponseBody, Result, console_error};
+
+/// How often old entries are looked for, in milliseconds.
+const TRIM_MS: i64 = 3_600_000;
+
+/// How many entries refusals may make in an hour: strangers must not fill the storage.
+const REFUSED: u32 = 1_000;
+
+const DAY_MS: i64 = 86_400_000;
+
+/// What the object remembers of it while it runs.
+#[derive(Default)]
+pub(crate) struct Journal {
+    activity: RefCell<Activity>,
+    trimmed_at: Cell<i64>,
+    refused: Cell<u32>,
+}
+
+/// A write that has begun.
+pub(crate) struct Begun {
+    operation: &'static str,
+    at: i64,
+    /// Its entry, where it has one before it is answered.
+    entry: Option<i64>,
+}
+
+impl Directory {
+    /// Begins a request: a write that will leave for the origin is written down.
+    pub(crate) fn begin(&self, incoming: &Incoming, settings: &DirectorySettings) -> Result<Option<Begun>> {
+        let Some(operation) = Operation::of(&incoming.method, &incoming.endpoint) else { return Ok(None) };
+        if operation.effect == Effect::Read {
+            return Ok(None);
+        }
+        let mut begun = Begun { operation: operation.name, at: now_ms(), entry: None };
+        if settings.origin_url.is_some() {
+            let entry = Entry {
+                status: 0,
+                outcome: Outcome::Unknown,
+                ..entry(incoming, &begun, operation.name, resource(&incoming.endpoint), 0)
+            };
+            begun.entry = Some(audit::add(self.store()?.sql(), &entry).map_err(internal)?);
+        }
+        Ok(Some(begun))
+    }
+
+    /// Ends a request: what came of it is written down. The answer stands, whatever comes of that.
+    pub(crate) fn end(
+        &self,
+        incoming: &Incoming,
+        settings: &DirectorySettings,
+        begun: Option<Begun>,
+        response: &Response,
+    ) {
+        let written = self.write_down(incoming, settings, begun, response);
+        if let Err(error) = written {
+            console_error!("the audit or the activity could not be written: {error}");
+        }
+    }
+
+    fn write_down(
+        &self,
+        incoming: &Incoming,
+        settings: &DirectorySettings,
+        begun: Option<Begun>,
+        response: &Response,
+    ) -> Result<()> {
+        let sql = self.store()?.sql();
+        let status = response.status_code();
+        if let Some(begun) = begun {
+            let parts = match (&incoming.endpoint, response.body()) {
+                (Endpoint::Bulk, ResponseBody::Body(body)) => parts(&incoming.body, body),
+                _ => Vec::new(),
+            };
+            let location = response.headers().get("location").ok().flatten();
+            let id = location.as_deref().filter(|_| status < 400).and_then(last_segment);
+            if let Some(number) = begun.entry {
+                audit::settle(sql, number, status, id.as_deref()).map_err(internal)?;
+            } else if parts.is_empty() {
+                let mut resource = resource(&incoming.endpoint);
+                if let Some(resource) = &mut resource
+                    && resource.id.is_none()
+                {
+                    resource.id = id;
+                }
+                let entry = entry(incoming, &begun, begun.operation, resource, status);
+                audit::add(sql, &entry).map_err(internal)?;
+            }
+            for part in parts {
+                let entry = entry(incoming, &begun, part.operation, part.resource, part.status);
+                audit::add(sql, &entry).map_err(internal)?;
+            }
+            self.trim(settings)?;
+        }
+        let happened = Happened {
+            requests: 1,
+            failed: u64::from(status >= 500),
+            refused: 0,
+            times: &incoming.call.took_ms,
+        };
+        self.memory.journal.activity.borrow_mut().add(sql, happened, now_ms()).map_err(internal)
+    }
+
+    /// Takes away what is older than the account keeps.
+    fn trim(&self, settings: &DirectorySettings) -> Result<()> {
+        let now_ms = now_ms();
+        let journal = &self.memory.journal;
+        if now_ms.saturating_sub(journal.trimmed_at.get()) < TRIM_MS {
+            return Ok(());
+        }
+        journal.trimmed_at.set(now_ms);
+        journal.refused.set(0);
+        audit::trim(self.store()?.sql(), kept_from(settings, now_ms)).map_err(internal)
+    }
+
+    /// Answers the Worker.
+    pub(crate) fn aside(&self, aside: &Aside, settings: &DirectorySettings) -> Result<Response> {
+        let sql = self.store()?.sql();
+        let body = match aside {
+            Aside::Refused(refused) => {
+                self.trim(settings)?;
+                self.note_refused(refused).map_err(internal)?;
+                return answer(204, &[], None);
+            }
+            Aside::Audit(question) => {
+                self.trim(settings)?;
+                let page = page(sql, question, kept_from(settings, now_ms())).map_err(internal)?;
+                serde_json::to_string(&page).unwrap_or_default()
+            }
+            Aside::Activity => {
+                let activity = self.memory.journal.activity.borrow();
+                activity.shown(sql, now_ms()).map_err(internal)?.to_string()
+            }
+        };
+        answer(200, &[("content-type", "application/json")], Some(body))
+    }
+
+    fn note_refused(&self, refused: &[Refused]) -> std::result::Result<(), SqlError> {
+        let store = self.store.as_ref().map_err(Clone::clone)?;
+        let journal = &self.memory.journal;
+        let mut count = 0_u64;
+        for one in refused {
+            count = count.saturating_add(u64::from(one.count));
+            if journal.refused.get() >= REFUSED {
+                continue;
+            }
+            journal.refused.set(journal.refused.get().saturating_add(1));
+            let entry = Entry {
+                id: 0,
+                at: one.at,
+                kind: Kind::Refused,
+                principal: one.principal.clone(),
+                subject: None,
+                operation: one.operation.clone(),
+                resource: None,
+                status: one.status,
+                outcome: Outcome::Refused,
+                reason: Some(one.reason.clone()),
+                request_id: Some(one.request_id.clone()),
+                count: one.count,
+            };
+            audit::add(store.sql(), &entry)?;
+        }
+        let happened = Happened { requests: count, refused: count, ..Happened::default() };
+        journal.activity.borrow_mut().add(store.sql(), happened, now_ms())
+    }
+}
+
+/// A page of an audit, without what is older than is kept.
+pub(crate) fn page<S: scim_edge_directory::sql::Sql>(
+    sql: &S,
+    question: &Question,
+    kept_from: i64,
+) -> std::result::Result<audit::Page, SqlError> {
+    let mut filter = question.filter.clone();
+    filter.from = Some(filter.from.unwrap_or(0).max(kept_from));
+    audit::page(sql, &filter, question.before, question.count)
+}
+
+/// From when on entries are kept.
+pub(crate) fn kept_from(settings: &DirectorySettings, now_ms: i64) -> i64 {
+    now_ms.saturating_sub(i64::from(settings.audit_retention_days).saturating_mul(DAY_MS))
+}
+
+fn entry(
+    incoming: &Incoming,
+    begun: &Begun,
+    operation: &str,
+    resource: Option<Resource>,
+    status: u16,
+) -> Entry {
+    let call = &incoming.call;
+    Entry {
+        id: 0,
+        at: begun.at,
+        kind: Kind::Write,
+        principal: Some(call.principal.clone()),
+        subject: call.subject.clone(),
+        operation: operation.to_owned(),
+        resource,
+        status,
+        outcome: Outcome::of_write(status),
+        reason: None,
+        request_id: (!call.request_id.is_empty()).then(|| call.request_id.clone()),
+        count: 1,
+    }
+}
+
+fn resource(endpoint: &Endpoint) -> Option<Resource> {
+    let (of, id) = match endpoint {
+        Endpoint::Collection(kind) => (kind.name(), None),
+        Endpoint::Resource(kind, id) => (kind.name(), Some(id.clone())),
+        Endpoint::Schemas(Some(urn)) => ("Schema", Some(urn.clone())),
+        _ => return None,
+    };
+    Some(Resource { of: of.to_owned(), id })
+}
+
+fn last_segment(location: &str) -> Option<String> {
+    let path = location.split_once("://").map_or(location, |(_, rest)| rest);
+    segments(path).ok()?.pop()
+}
+
+/// One operation of a bulk request.
+struct Part {
+    operation: &'static str,
+    resource: Option<Resource>,
+    status: u16,
+}
+
+/// The operations of a bulk request that were answered.
+fn parts(asked: &[u8], answered: &[u8]) -> Vec<Part> {
+    let operations = |text: &[u8]| {
+        let message = serde_json::from_slice::<Value>(text).ok()?;
+        let members = message.as_object()?;
+        let named = members.iter().find(|(name, _)| name.eq_ignore_ascii_case("operations"));
+        named.and_then(|(_, list)| list.as_array().cloned())
+    };
+    let (Some(asked), Some(answered)) = (operations(asked), operations(answered)) else { return Vec::new() };
+    let part = |(asked, answered): (&Value, &Value)| {
+        let text = |value: &Value, name: &str| value.get(name).and_then(Value::as_str).map(str::to_owned);
+        let endpoint = Endpoint::from_segments(&segments(&text(asked, "path")?).ok()?)?;
+        let method = text(asked, "method")?.to_ascii_uppercase();
+        let mut resource = resource(&endpoint)?;
+        if resource.id.is_none() {
+            resource.id = text(answered, "location").as_deref().and_then(last_segment);
+        }
+        let status = text(answered, "status").and_then(|status| status.parse().ok());
+        Some(Part {
+            operation: Operation::of(&method, &endpoint)?.name,
+            resource: Some(resource),
+            status: status.unwrap_or(0),
+        })
+    };
+    asked.iter().zip(&answered).filter_map(part).collect()
+}
