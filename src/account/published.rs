@@ -81,12 +81,18 @@ pub struct DirectorySettings {
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub patch_without_body: bool,
     /// How long entries of the audit are kept.
-    #[serde(default = "audit_retention_days")]
+    #[serde(default = "audit_retention_days", skip_serializing_if = "is_usual_retention")]
     pub audit_retention_days: u32,
 }
 
 fn audit_retention_days() -> u32 {
     90
+}
+
+// What serde asks for.
+#[allow(clippy::trivially_copy_pass_by_ref)]
+fn is_usual_retention(days: &u32) -> bool {
+    *days == audit_retention_days()
 }
 
 /// Who holds an API key.

@@ -7,7 +7,7 @@ import { createRequire } from "node:module";
 import { after, before, describe, test } from "node:test";
 import { chromium } from "../../js/runtimes.mjs";
 import { ACCOUNT, browse, go, serveConsole, signIn } from "./browser.mjs";
-import { USER, server, until } from "./harness.mjs";
+import { GROUP, USER, server, until } from "./harness.mjs";
 
 const axe = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
 const PAGES = ["Settings", "Service accounts", "Explain a token", "Directory", "Replica", "Activity"];
@@ -303,6 +303,38 @@ describe("the console", { skip: missing }, () => {
     await page.getByText("open", { exact: true }).waitFor();
     await page.getByText("Writes are answered 503 at once").waitFor();
     assert.deepEqual(page.complaints, []);
+  });
+
+  test("activity: writes, changes of settings and refusals as they come, filtered; a day in charts", async (t) => {
+    const page = await open(t, "Activity");
+    const client = served.gateway.scim(ACCOUNT, await served.idp.mint({ sub: "demo-client" }));
+    const { status, body } = await client.call("POST", "/Groups", { schemas: [GROUP], displayName: "Watchers" });
+    assert.equal(status, 201);
+    // It comes by itself.
+    const row = page.getByRole("row").filter({ hasText: "group.create" }).filter({ hasText: body.id });
+    await row.waitFor();
+    assert.match(await row.textContent(), /ok 201.*provisioner.*demo-client/);
+    await row.getByRole("link", { name: body.id }).click();
+    await page.getByRole("heading", { name: "Watchers" }).waitFor();
+    const stranger = served.gateway.scim(ACCOUNT, await served.idp.mint({ sub: "another-client" }));
+    assert.equal((await stranger.get("/Users")).status, 403);
+    await go(page, "Activity");
+    await page.getByLabel("Kind").selectOption("refused");
+    await page.getByRole("row").filter({ hasText: "claim_mismatch" }).first().waitFor();
+    assert.equal(await page.getByRole("row").filter({ hasText: "group.create" }).count(), 0);
+    await page.getByLabel("Kind").selectOption("settings");
+    await page.getByRole("row").filter({ hasText: "settings" }).nth(1).waitFor();
+    await page.getByLabel("Principal").fill("nobody at all");
+    await page.getByText("Nothing matches the filters.").waitFor();
+    const chart = page.getByRole("img", { name: /^Requests of the last 24 hours: [1-9]/ });
+    await until(async () => {
+      await go(page, "Replica");
+      await go(page, "Activity");
+      return (await chart.count()) === 1;
+    });
+    assert.ok((await chart.locator("rect").count()) > 0);
+    await page.getByText("The same as a table").click();
+    await page.getByRole("region", { name: "The last 24 hours" }).getByRole("rowheader").first().waitFor();
   });
 
   test("the root key reads the directory through a key for an hour", async (t) => {

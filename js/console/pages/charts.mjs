@@ -32,7 +32,8 @@ const CHARTS = [
 export function Charts({ of }) {
   const { buckets, bucketSeconds } = of;
   const total = (name) => buckets.reduce((sum, bucket) => sum + bucket[name], 0);
-  const end = Math.max(Date.now(), ...buckets.map((bucket) => bucket.at));
+  // The bucket under way is shown as a whole.
+  const end = Math.max(Date.now(), ...buckets.map((bucket) => bucket.at + bucketSeconds * 1000));
   return html`
     <section class="charts" aria-label="The last 24 hours">
       ${CHARTS.map((chart) => html`<${Chart} key=${chart.title} ...${chart} buckets=${buckets} from=${end - DAY_MS} width=${(WIDTH * bucketSeconds * 1000) / DAY_MS} total=${total} />`)}
