@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
-import { commandLine, lacks } from "./command-line.mjs";
+import { commandLine } from "./command-line.mjs";
 import { USER, isHit, start, until } from "./harness.mjs";
 
 const gateway = await start();
@@ -23,7 +23,8 @@ async function copy(t, name, people) {
   return record;
 }
 
-test("replica: what the copy is, what differs from the origin, and how it is made anew", { skip: await lacks(gateway, "record", ".replica") }, async (t) => {
+test("replica: what the copy is, what differs from the origin, and how it is made anew", async (t) => {
+  await gateway.account("record");
   const plain = await done(["replica", "status"]);
   assert.match(plain, /^mode +system of record$/m);
   await fails(4, /no copy of an origin/, ["replica", "resync"]);

@@ -3,14 +3,14 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { after, test } from "node:test";
-import { PROGRAM, commandLine, lacks } from "./command-line.mjs";
+import { PROGRAM, commandLine } from "./command-line.mjs";
 import { USER, start, until } from "./harness.mjs";
 
 const gateway = await start();
 after(() => gateway.stop());
 const { done } = commandLine(gateway, "tailed");
 
-test("tail: the past, what comes, and only what was asked for", { skip: await lacks(gateway, "tailed", ".audit") }, async (t) => {
+test("tail: the past, what comes, and only what was asked for", async (t) => {
   const client = await gateway.account("tailed");
   await client.call("POST", "/Users", { schemas: [USER], userName: "ann" });
   const lines = async (...more) => (await done(["tail", "--no-follow", ...more])).trim().split("\n");

@@ -44,10 +44,3 @@ export function commandLine(gateway, account) {
 
   return { cli, done, json, fails };
 }
-
-/** Why tests of an operators' call are skipped: a gateway that was built without it. */
-export async function lacks(gateway, account, path) {
-  await gateway.account(account);
-  const { status } = await fetch(`${gateway.url}/ng/api/scim/account/${account}/${path}`, { headers: { "x-api-key": gateway.rootKey } });
-  return status === 404 ? `this gateway does not have ${path}` : false;
-}

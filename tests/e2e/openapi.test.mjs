@@ -28,6 +28,8 @@ test("schemathesis finds no violation", { skip: bin ? false : "there is no pytho
   await gateway.account("acc");
   const args = ["run", `${gateway.url}/openapi.json`, "--header", `x-api-key: ${gateway.rootKey}`];
   args.push("--checks", CHECKS, "--phases", "examples,coverage,fuzzing", "--max-examples", "10", "--seed", "7");
+  // It would take the account away that the other calls are about.
+  args.push("--exclude-path", "/ng/api/accounts/{account}");
   args.push("--generation-database", "none", "--no-color", "--request-timeout", "20", "--suppress-health-check", "all");
   // Its cache of findings goes away with the gateway's folder.
   const options = { cwd: gateway.folder, timeout: 270_000, maxBuffer: 1 << 26 };
