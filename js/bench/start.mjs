@@ -1,5 +1,6 @@
 // From the start of the process to its first answer: ours, on its data, and a Worker that does nothing.
 
+import { setTimeout as sleep } from "node:timers/promises";
 import { say } from "../log.mjs";
 import { empty } from "./floor.mjs";
 import { gateway } from "./gateway.mjs";
@@ -9,6 +10,8 @@ import { median, shown } from "./statistics.mjs";
 export async function start({ rounds }) {
   const ours = await gateway({ users: 10, say });
   const path = `/Users/${ours.ids[0]}`;
+  // KV takes a write a second: the newest key is there a moment after it was made.
+  await sleep(3_000);
   const found = { empty: [], ours: [], read: [] };
   try {
     for (let round = 0; round < rounds; round += 1) {
