@@ -14,18 +14,24 @@ const MOST_BYTES = 60 * 1024;
 const DESKTOP = { width: 1200, height: 760 };
 const PHONE = { width: 390, height: 760 };
 
-/** Each picture: its page, how it is looked at, and what is done before. */
-const PICTURES = [
-  { file: "settings-light", page: "Settings" },
-  { file: "service-accounts-light", page: "Service accounts" },
-  { file: "explain-dark", page: "Explain a token", colorScheme: "dark", before: explain },
-  { file: "directory-light", page: "Directory", before: search },
-  { file: "replica-dark", page: "Replica", colorScheme: "dark", before: check },
-  { file: "activity-light", page: "Activity", before: settle },
-  { file: "activity-dark", page: "Activity", colorScheme: "dark", before: settle },
-  { file: "explain-phone", page: "Explain a token", viewport: PHONE, before: explain },
-  { file: "replica-phone", page: "Replica", viewport: PHONE, colorScheme: "dark" },
+/** Each page, and what is done before it is looked at. */
+const PAGES = [
+  { name: "settings", page: "Settings" },
+  { name: "service-accounts", page: "Service accounts" },
+  { name: "explain", page: "Explain a token", before: explain },
+  { name: "directory", page: "Directory", before: search },
+  { name: "replica", page: "Replica", before: check },
+  { name: "activity", page: "Activity", before: settle },
 ];
+
+/** How each is looked at. */
+const LOOKS = {
+  light: { viewport: DESKTOP, colorScheme: "light" },
+  dark: { viewport: DESKTOP, colorScheme: "dark" },
+  phone: { viewport: PHONE, colorScheme: "light" },
+};
+
+const PICTURES = PAGES.flatMap((one) => Object.entries(LOOKS).map(([look, how]) => ({ ...one, ...how, file: `${one.name}-${look}` })));
 
 async function explain(page, { idp }) {
   await page.getByLabel("Token", { exact: true }).fill(await idp.mint({ sub: "another-client" }));
@@ -57,7 +63,7 @@ async function main() {
     rmSync(folder, { recursive: true, force: true });
     mkdirSync(folder, { recursive: true });
     await work(served);
-    for (const { file, page: name, viewport = DESKTOP, colorScheme = "light", before } of PICTURES) {
+    for (const { file, page: name, viewport, colorScheme, before } of PICTURES) {
       const page = await browser.page({ viewport, colorScheme });
       await signIn(page, ACCOUNT, served.key);
       await go(page, name);
