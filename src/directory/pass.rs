@@ -9,7 +9,8 @@
 //!
 //! A **check** changes nothing: it compares, and is kept to be shown.
 
-use crate::replica::{Position, State};
+use crate::position::Position;
+use crate::replica::State;
 use crate::time;
 use scim_edge_scim::endpoint::Kind;
 use serde::{Deserialize, Serialize};

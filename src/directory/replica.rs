@@ -4,16 +4,14 @@
 //! gateway is asked under more than one name. Its `meta` is kept whole, so
 //! that versions and times are the origin's. Members and groups are kept in the tables of their own and
 //! may name what is not here (yet).
-//!
-//! Before a write leaves for the origin an [`Intent`] is stored. It goes when the outcome is known and
-//! the copy is right again; one that stays means that the resource may have changed.
 
 use crate::Directory;
 use crate::capabilities::Capabilities;
 use crate::circuit::Circuit;
 use crate::pass::{Check, Pass, Purpose, modified};
+use crate::position::Position;
 use crate::render::{OPEN_BASE, opaque, own_version, without_groups};
-use crate::sql::{Bind, Row, Sql, SqlError};
+use crate::sql::{Sql, SqlError};
 use crate::store::{Content, Member, Stored, number};
 use scim_edge_scim::dialect::Dialect;
 use scim_edge_scim::endpoint::Kind;
@@ -73,90 +71,6 @@ pub struct State {
     pub last_check: Option<Check>,
 }
 
-/// A place in the origin's lists.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Position {
-    /// `User` or `Group`.
-    pub kind: String,
-    /// The 1-based index of the next resource.
-    pub start: i64,
-    /// Where an origin that pages by cursor goes on.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cursor: Option<String>,
-    /// The resource before it, which the next page has to begin with: else something moved between them.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub last: Option<String>,
-    /// How much has moved between pages lately.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub unrest: u32,
-}
-
-fn is_zero(number: &u32) -> bool {
-    *number == 0
-}
-
-/// A page of the origin's, as far as it says where to go on.
-#[derive(Clone, Debug, Default)]
-pub struct Place {
-    /// How many resources it has that the page before had not.
-    pub count: i64,
-    /// How many there are in all.
-    pub total: i64,
-    /// Where an origin that pages by cursor goes on.
-    pub next: Option<String>,
-    /// The id of its last resource.
-    pub last: Option<String>,
-    /// Whether resources have moved between this page and the one before: some may be in neither.
-    pub has_moved: bool,
-}
-
-/// Where a page leads.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Step {
-    /// To the next page, or back to one that has to be read again.
-    Page,
-    /// It was the last.
-    End,
-    /// Nowhere, for now: too much moves.
-    Unrest,
-}
-
-/// How many resources are read again where some have moved between two pages.
-const STEP_BACK: i64 = 1_000;
-
-/// A move counts as much as so many pages without one; when there is too much of it, the origin is asked
-/// again later.
-const UNREST_OF_A_MOVE: u32 = 10;
-const UNREST_MOST: u32 = 30;
-
-impl Position {
-    /// The first resource of a kind.
-    pub fn first(kind: Kind) -> Self {
-        Self { kind: kind.name().to_owned(), start: 1, cursor: None, last: None, unrest: 0 }
-    }
-
-    /// The kind of the resources.
-    pub fn of(&self) -> Kind {
-        if self.kind == Kind::User.name() { Kind::User } else { Kind::Group }
-    }
-
-    /// Moves behind a page.
-    pub fn advance(&mut self, page: Place, by_cursor: bool) -> Step {
-        if page.has_moved {
-            let unrest = self.unrest.saturating_add(UNREST_OF_A_MOVE);
-            let start = self.start.saturating_sub(STEP_BACK).max(1);
-            *self = Self { start, unrest, ..Self::first(self.of()) };
-            return if unrest > UNREST_MOST { Step::Unrest } else { Step::Page };
-        }
-        self.unrest = self.unrest.saturating_sub(1);
-        self.start = self.start.saturating_add(page.count);
-        (self.cursor, self.last) = (page.next, page.last);
-        let is_end =
-            page.count <= 0 || if by_cursor { self.cursor.is_none() } else { self.start > page.total };
-        if is_end { Step::End } else { Step::Page }
-    }
-}
-
 impl State {
     /// A copy that is to be begun.
     pub fn new(origin: &str) -> Self {
@@ -177,22 +91,6 @@ impl State {
             last_check: None,
         }
     }
-}
-
-/// A write on its way to the origin, or one whose outcome nobody knows.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Intent {
-    /// Its number.
-    pub number: i64,
-    /// The type of the resource.
-    pub kind: Kind,
-    /// The resource; none for one that was to be created.
-    pub id: Option<String>,
-    /// When it was begun or, where the outcome is unknown, when that was found out, in milliseconds since
-    /// the epoch.
-    pub at: i64,
-    /// Whether the outcome is unknown.
-    pub unknown: bool,
 }
 
 const STATE: &str = "replica";
@@ -422,60 +320,6 @@ impl<S: Sql> Directory<S> {
     /// How many resources there are.
     pub fn count(&self, kind: Kind) -> Result<i64, SqlError> {
         self.store.count(kind)
-    }
-
-    /// Stores that a write is about to leave.
-    pub fn begin(&self, kind: Kind, id: Option<&str>, method: &str, now_ms: i64) -> Result<i64, SqlError> {
-        let rows = self.store.sql.query(
-            "INSERT INTO intent (kind, id, method, at, unknown) VALUES (?, ?, ?, ?, 0) RETURNING number",
-            &[number(kind).into(), Bind::from(id), method.into(), now_ms.into()],
-        )?;
-        rows.into_iter().next().ok_or_else(|| SqlError::new("nothing was inserted"))?.integer()
-    }
-
-    /// The outcome is known and the copy is right.
-    pub fn settle(&self, intent: i64) -> Result<(), SqlError> {
-        self.store.sql.query("DELETE FROM intent WHERE number = ?", &[intent.into()])?;
-        Ok(())
-    }
-
-    /// Nobody knows the outcome.
-    pub fn mark_unknown(&self, intent: i64, now_ms: i64) -> Result<(), SqlError> {
-        self.store.sql.query(
-            "UPDATE intent SET unknown = 1, at = ? WHERE number = ?",
-            &[now_ms.into(), intent.into()],
-        )?;
-        Ok(())
-    }
-
-    /// Writes that were on their way when the object stopped: nobody knows their outcome.
-    pub fn mark_interrupted(&self, now_ms: i64) -> Result<(), SqlError> {
-        self.store.sql.query("UPDATE intent SET unknown = 1, at = ? WHERE unknown = 0", &[now_ms.into()])?;
-        Ok(())
-    }
-
-    /// Whether something may have been created that the copy does not know of.
-    pub fn has_unknown_creations(&self) -> Result<bool, SqlError> {
-        let text = "SELECT 1 FROM intent WHERE unknown = 1 AND id IS NULL LIMIT 1";
-        Ok(!self.store.sql.query(text, &[])?.is_empty())
-    }
-
-    /// The writes of unknown outcome, oldest first.
-    pub fn unknown(&self) -> Result<Vec<Intent>, SqlError> {
-        let text =
-            "SELECT number, kind, id, at, unknown FROM intent WHERE unknown = 1 ORDER BY number LIMIT 1000";
-        let intent = |mut row: Row| {
-            let number = row.integer()?;
-            let kind = if row.integer()? == 0 { Kind::User } else { Kind::Group };
-            Ok(Intent {
-                number,
-                kind,
-                id: row.maybe_text()?,
-                at: row.integer()?,
-                unknown: row.integer()? == 1,
-            })
-        };
-        self.store.sql.query(text, &[])?.into_iter().map(intent).collect()
     }
 }
 

@@ -5,15 +5,17 @@ use scim_edge_account::published::Published;
 use scim_edge_policy::credentials::Credentials;
 use scim_edge_policy::dpop::{self, Proof, Shown};
 use scim_edge_policy::operation::Operation;
-use scim_edge_policy::permission::Permission;
+use scim_edge_policy::permission::Permissions;
 use scim_edge_policy::refusal::{Reason, Refusal};
 use scim_edge_policy::route::Route;
 use scim_edge_policy::token_cache::{Known, Settings, TokenCache};
 use scim_edge_policy::verify::Host;
 use scim_edge_scim::endpoint::{Endpoint, Kind, segments};
 use scim_edge_scim::error::Error as ScimError;
+use serde::Serialize;
 use serde_json::{Value, json};
 use std::cell::RefCell;
+use std::collections::HashMap;
 use std::rc::Rc;
 use wasm_bindgen::JsValue;
 
@@ -50,10 +52,42 @@ impl Request {
 
     fn operation(&self, published: &Published) -> Result<Operation, ScimError> {
         match self {
-            Self::Operation { name, .. } => named(name).ok_or_else(|| ScimError::not_found("This operation")),
+            Self::Operation { name, .. } => OPERATIONS
+                .with(|all| all.get(name.as_str()).copied())
+                .ok_or_else(|| ScimError::not_found("This operation")),
             Self::Http { method, url, .. } => operation(published, method, target(url).0),
         }
     }
+}
+
+/// A decision that permits: see index.d.ts.
+#[derive(Serialize)]
+struct Allowed<'a> {
+    allow: bool,
+    principal: Principal<'a>,
+    operation: &'static str,
+    claims: &'a Value,
+    rule: &'a str,
+    proof: Option<Once<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Principal<'a> {
+    account: &'a str,
+    service_account: &'a str,
+    permissions: Permissions,
+}
+
+#[derive(Serialize)]
+struct Once<'a> {
+    id: &'a str,
+    expires: i64,
+}
+
+thread_local! {
+    /// Every operation, by its name.
+    static OPERATIONS: HashMap<&'static str, Operation> = operations();
 }
 
 /// The decisions about one token that permit: by operation, frozen.
@@ -132,19 +166,21 @@ impl Account {
         if let Err(refusal) = operation.permit(*permissions) {
             return text(&refused(&refusal));
         }
-        let decision = json!({
-            "allow": true,
-            "principal": {
-                "account": self.published.account,
-                "serviceAccount": verified.service_account(),
-                "permissions": permissions.iter().map(Permission::name).collect::<Vec<_>>(),
+        let decision = Allowed {
+            allow: true,
+            principal: Principal {
+                account: &self.published.account,
+                service_account: verified.service_account(),
+                permissions: *permissions,
             },
-            "operation": operation.name,
-            "claims": verified.claims(),
-            "rule": verified.rule(),
-            "proof": proof.map(|proof| json!({ "id": proof.id(), "expires": proof.expires_ms() })),
-        });
-        let decision = self.engine.host.frozen(&decision.to_string());
+            operation: operation.name,
+            claims: verified.claims(),
+            rule: verified.rule(),
+            proof: proof.map(|proof| Once { id: proof.id(), expires: proof.expires_ms() }),
+        };
+        // Maps with string keys, numbers and strings always have a JSON form.
+        let decision = serde_json::to_string(&decision).unwrap_or_default();
+        let decision = self.engine.host.frozen(&decision);
         if proof.is_none() {
             known.beside.borrow_mut().push((operation.name, decision.clone()));
         }
@@ -187,16 +223,20 @@ fn below_any_base(all: &[String]) -> Option<Endpoint> {
         .find(|endpoint| *endpoint != Endpoint::Root)
 }
 
-/// The operation of that name.
-fn named(name: &str) -> Option<Operation> {
+fn operations() -> HashMap<&'static str, Operation> {
     let mut endpoints = vec![Endpoint::Root, Endpoint::Search(None), Endpoint::Bulk, Endpoint::Me];
     endpoints.extend([Endpoint::ServiceProviderConfig, Endpoint::Schemas(Some(String::new()))]);
     for kind in Kind::ALL {
         endpoints.extend([Endpoint::Collection(kind), Endpoint::Resource(kind, String::new())]);
     }
     let methods = ["GET", "POST", "PUT", "PATCH", "DELETE"];
-    let mut all = endpoints.iter().flat_map(|endpoint| methods.map(|method| Operation::of(method, endpoint)));
-    all.find_map(|operation| operation.filter(|operation| operation.name == name))
+    let all = endpoints.iter().flat_map(|endpoint| methods.map(|method| Operation::of(method, endpoint)));
+    let mut named = HashMap::new();
+    for operation in all.flatten() {
+        // Of several with a name, the first: `me` is a read.
+        named.entry(operation.name).or_insert(operation);
+    }
+    named
 }
 
 fn refused(refusal: &Refusal) -> Value {
