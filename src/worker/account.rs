@@ -8,7 +8,7 @@
 use crate::aside::Question;
 use crate::deletion;
 use crate::environment::{Environment, now_ms};
-use crate::http::{answer, read};
+use crate::http::read;
 use crate::journal::{kept_from, page};
 use crate::published;
 use crate::sql::ObjectSql;
@@ -104,7 +104,7 @@ impl DurableObject for Account {
             self.publish_soon().await?;
         }
         let text = serde_json::to_string(&reply).map_err(|error| Error::RustError(error.to_string()))?;
-        answer(200, &[("content-type", "application/json")], Some(text))
+        Response::ok(text)
     }
 
     async fn alarm(&self) -> Result<Response> {

@@ -2,14 +2,15 @@
 
 use crate::account::{Call, PROTOCOL, Reply};
 use crate::environment::{Environment, now_ms};
-use crate::http::{BODY_LIMIT, BodyError, answer, read};
+use crate::http::{BODY_LIMIT, BodyError, Request, Response, answer, read};
 use crate::log::Record;
 use crate::published;
 use scim_edge_account::api::Failure;
 use scim_edge_policy::credentials::ApiKey;
 use scim_edge_policy::refusal::Reason;
 use scim_edge_policy::route::{AdminRoute, is_account_identifier};
-use worker::{Method, Request, RequestInit, Response, Result};
+use url::form_urlencoded;
+use worker::{Method, RequestInit, Result};
 
 /// Answers an admin call.
 pub(crate) async fn handle(
@@ -69,8 +70,8 @@ async fn call(
     environment: &Environment,
     record: &Record,
 ) -> Result<std::result::Result<Reply, Failure>> {
-    let url = request.url()?;
-    let query: Vec<(String, String)> = url.query_pairs().into_owned().collect();
+    let query: Vec<(String, String)> =
+        form_urlencoded::parse(request.query().as_bytes()).into_owned().collect();
     let Some(account) =
         query.iter().find(|(name, _)| name == "accountIdentifier").map(|(_, value)| value.clone())
     else {
@@ -90,7 +91,7 @@ async fn call(
     if !exists {
         return Ok(Err(Failure::unauthenticated()));
     }
-    let method = request.inner().method();
+    let method = request.method().to_owned();
     let body = match read(request.inner().body(), BODY_LIMIT).await {
         Ok(body) => body,
         Err(BodyError::TooLong) => {
@@ -112,7 +113,7 @@ async fn call(
         protocol: PROTOCOL,
         account: account.clone(),
         method,
-        path: url.path().to_owned(),
+        path: request.path().to_owned(),
         query,
         body,
         root,
@@ -132,7 +133,7 @@ pub(crate) async fn send(environment: &Environment, call: &Call) -> Result<Reply
     let text = serde_json::to_string(call).map_err(|error| worker::Error::RustError(error.to_string()))?;
     let mut init = RequestInit::new();
     init.with_method(Method::Post).with_body(Some(text.into()));
-    let request = Request::new_with_init("https://account/", &init)?;
+    let request = worker::Request::new_with_init("https://account/", &init)?;
     let stub = environment.accounts()?.id_from_name(&call.account)?.get_stub()?;
     stub.fetch_with_request(request).await?.json::<Reply>().await
 }

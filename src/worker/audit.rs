@@ -8,7 +8,7 @@ use crate::account::{Call, PROTOCOL};
 use crate::admin::send;
 use crate::aside::{Aside, Question, ask};
 use crate::environment::Environment;
-use crate::http::{answer, scim_error};
+use crate::http::{Request, Response, answer, scim_error};
 use futures_util::stream;
 use scim_edge_account::published::Published;
 use scim_edge_directory::audit::{Entry, Filter, Kind, Outcome, Page};
@@ -18,7 +18,8 @@ use serde_json::json;
 use std::iter::Peekable;
 use std::rc::Rc;
 use std::vec::IntoIter;
-use worker::{Error, Request, Response, ResponseBuilder, Result};
+use url::form_urlencoded;
+use worker::{Error, ResponseBuilder, Result};
 
 /// How many entries a page has, and at most.
 const COUNT: usize = 100;
@@ -102,7 +103,7 @@ fn export(environment: Rc<Environment>, published: Rc<Published>, asked: Asked) 
     {
         headers.set(name, value)?;
     }
-    ResponseBuilder::new().with_headers(headers).from_stream(lines)
+    Ok(Response::of_host(ResponseBuilder::new().with_headers(headers).from_stream(lines)?.into()))
 }
 
 /// The next entries of both objects, and where to go on.
@@ -182,7 +183,6 @@ async fn ask_account(environment: &Environment, published: &Published, question:
 }
 
 fn asked(request: &Request) -> std::result::Result<Asked, ScimError> {
-    let url = request.url().map_err(|_| ScimError::new(ScimType::InvalidSyntax, "the URL cannot be read"))?;
     let mut asked = Asked { filter: Filter::default(), place: Place::START, count: COUNT };
     let wrong = |name: &str, sentence: &str| {
         ScimError::new(ScimType::InvalidValue, format!("{name} must be {sentence}"))
@@ -191,7 +191,8 @@ fn asked(request: &Request) -> std::result::Result<Asked, ScimError> {
         let time = text.parse::<i64>().ok().filter(|time| *time >= 0);
         time.ok_or_else(|| wrong(name, "milliseconds since 1970")).map(Some)
     };
-    for (name, value) in url.query_pairs().filter(|(_, value)| !value.is_empty()) {
+    let query = form_urlencoded::parse(request.query().as_bytes());
+    for (name, value) in query.filter(|(_, value)| !value.is_empty()) {
         let text = || value.clone().into_owned();
         match name.as_ref() {
             "kind" => {

@@ -1,19 +1,43 @@
 //! The private protocol between the Worker and an account's Directory object.
 //!
-//! The object gets the client's own request (method, URL, headers, body) and, in one header that no
-//! client can set, what the Worker has decided. Worker and object may run different deployments for a
-//! while: the header has a version, and members may be added to it but not taken away.
+//! The object gets the client's own request (method, URL, headers, body) and, in headers that no client can
+//! set, what the Worker has decided. Worker and object may run different deployments for a while: the call
+//! has a version, and members may be added to it but not taken away.
+//!
+//! A read's call has nothing in it that differs between the reads of one client, so that its text is made
+//! and read once; what does differ has a header of its own.
 
 use crate::aside::Aside;
 use crate::environment::Environment;
+use crate::http::{Request, Response};
 use scim_edge_account::published::DirectorySettings;
 use scim_edge_policy::permission::Permissions;
 use serde::{Deserialize, Serialize};
-use wasm_bindgen::JsCast;
-use worker::{Error, Request, Response, Result};
+use std::cell::RefCell;
+use std::mem::take;
+use std::rc::Rc;
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::JsFuture;
+use worker::{Error, Result};
+
+#[wasm_bindgen(module = "/edge.js")]
+extern "C" {
+    #[wasm_bindgen(catch)]
+    fn ask(
+        env: &JsValue,
+        account: &str,
+        request: &web_sys::Request,
+        call: &str,
+        own: &str,
+        whole: bool,
+    ) -> std::result::Result<js_sys::Promise, JsValue>;
+}
 
 /// The header.
 pub(crate) const HEADER: &str = "x-scim-edge-call";
+
+/// The header of what differs between the reads of one client: the request's id, and times.
+pub(crate) const OWN_HEADER: &str = "x-scim-edge-own";
 
 /// The version of the protocol.
 pub(crate) const PROTOCOL: u32 = 1;
@@ -50,19 +74,94 @@ pub(crate) struct Call {
     pub aside: Option<Aside>,
 }
 
-impl Call {
-    /// Reads the header.
-    pub(crate) fn parse(text: &str) -> Option<Self> {
-        serde_json::from_str::<Self>(text).ok().filter(|call| call.protocol == PROTOCOL)
-    }
+/// How many calls are kept with their texts.
+const KEPT: usize = 16;
+
+thread_local! {
+    /// Calls and their texts, the newest last: the reads of one client differ in nothing that is here.
+    static TEXTS: RefCell<Vec<(Rc<Call>, Rc<str>)>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Hands a request to the account's directory, body and all, with what was decided.
-pub(crate) async fn pass_on(request: &Request, environment: &Environment, call: &Call) -> Result<Response> {
-    let text = serde_json::to_string(call).map_err(|error| Error::RustError(error.to_string()))?;
-    let original = request.inner();
-    let copy = web_sys::Request::new_with_str_and_init(&original.url(), original.unchecked_ref())?;
-    copy.headers().set(HEADER, &text)?;
-    let stub = environment.directories()?.id_from_name(&call.account)?.get_stub()?;
-    stub.fetch_with_request(copy.into()).await
+fn known(is: impl Fn(&Call, &str) -> bool) -> Option<(Rc<Call>, Rc<str>)> {
+    TEXTS.with_borrow(|texts| texts.iter().rev().find(|(call, text)| is(call, text)).cloned())
+}
+
+fn keep(call: Rc<Call>, text: Rc<str>) {
+    TEXTS.with_borrow_mut(|texts| {
+        if texts.len() >= KEPT {
+            texts.remove(0);
+        }
+        texts.push((call, text));
+    });
+}
+
+impl Call {
+    /// Reads the header.
+    pub(crate) fn parse(text: &str) -> Option<Rc<Self>> {
+        if let Some((call, _)) = known(|_, known| *known == *text) {
+            return Some(call);
+        }
+        let call = Rc::new(serde_json::from_str::<Self>(text).ok().filter(|call| call.protocol == PROTOCOL)?);
+        if call.is_of_many() {
+            keep(call.clone(), text.into());
+        }
+        Some(call)
+    }
+
+    /// Whether nothing of it belongs to one request only.
+    fn is_of_many(&self) -> bool {
+        self.request_id.is_empty()
+            && self.took_ms.is_empty()
+            && self.once.is_none()
+            && self.subject.is_none()
+            && self.aside.is_none()
+    }
+
+    /// The request's id and the times: from the header of their own where the call leaves them to it. Where
+    /// it does not, such a header may be a client's.
+    pub(crate) fn own(&self, header: Option<&str>) -> (String, Vec<u32>) {
+        match header.filter(|_| self.request_id.is_empty()) {
+            Some(header) => {
+                let mut parts = header.split(' ');
+                let request_id = parts.next().unwrap_or_default().to_owned();
+                (request_id, parts.filter_map(|time| time.parse().ok()).collect())
+            }
+            None => (self.request_id.clone(), self.took_ms.clone()),
+        }
+    }
+
+    /// Takes what belongs to one request out of a read: its header's text. Reads are in no audit, and so
+    /// need no subject; what must not be used twice stays, where an object of another deployment finds it.
+    fn take_own(&mut self) -> String {
+        let mut own = take(&mut self.request_id);
+        for time in take(&mut self.took_ms) {
+            own.push(' ');
+            own.push_str(&time.to_string());
+        }
+        self.subject = None;
+        own
+    }
+
+    fn text(self) -> Result<Rc<str>> {
+        if let Some((_, text)) = known(|call, _| *call == self) {
+            return Ok(text);
+        }
+        let text = serde_json::to_string(&self).map_err(|error| Error::RustError(error.to_string()))?;
+        let text: Rc<str> = text.into();
+        if self.is_of_many() {
+            keep(Rc::new(self), text.clone());
+        }
+        Ok(text)
+    }
+
+    /// Hands a request to the account's directory with what was decided. What the object answers by itself
+    /// needs no more of the request than every read has.
+    pub(crate) async fn pass_on(mut self, request: &Request, environment: &Environment) -> Result<Response> {
+        let account = self.account.clone();
+        let is_whole = self.settings.origin_url.is_some() || !request.is_bare();
+        let own = if request.is_bare() { self.take_own() } else { String::new() };
+        let text = self.text()?;
+        let promise = ask(environment.bindings(), &account, request.inner(), &text, &own, is_whole)?;
+        Ok(Response::of_host(JsFuture::from(promise).await?.unchecked_into()))
+    }
 }

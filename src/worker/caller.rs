@@ -1,7 +1,7 @@
 //! Callers: whom the gateway's own keys stand for, and what is said to whoever is not let in.
 
 use crate::environment::Environment;
-use crate::http::scim_error;
+use crate::http::{Request, Response, scim_error};
 use crate::log::Record;
 use crate::published;
 use crate::service::metadata_url;
@@ -11,7 +11,7 @@ use scim_edge_policy::dpop::Proof;
 use scim_edge_policy::permission::Permissions;
 use scim_edge_policy::refusal::{Reason, Refusal};
 use std::rc::Rc;
-use worker::{Request, Response, Result};
+use worker::Result;
 
 /// The realm of challenges.
 pub(crate) const REALM: &str = "scim-edge";
@@ -57,8 +57,7 @@ pub(crate) fn unknown_account() -> Refusal {
 /// SCIM base.
 pub(crate) fn refuse(record: &Record, request: &Request, base: &str, refusal: &Refusal) -> Result<Response> {
     record.refused(refusal);
-    let origin = request.url()?.origin().ascii_serialization();
-    refused(refusal, &format!("{origin}{base}"))
+    refused(refusal, &format!("{}{base}", request.origin()))
 }
 
 /// What the caller is told of a refusal. `base` is the URL of the account's SCIM base.

@@ -3,11 +3,11 @@
 
 use crate::directory::Directory;
 use crate::environment::now_ms;
-use crate::http::{SCIM_JSON, scim_error};
+use crate::http::{Response, SCIM_JSON, scim_error};
 use crate::origin::{Answer, NoAnswer, Origin, Outgoing};
 use scim_edge_directory::circuit::{Circuit, Heard, Position};
 use scim_edge_scim::error::Error as ScimError;
-use worker::{Response, Result, console_error};
+use worker::{Result, console_error};
 
 impl Directory {
     /// Sends one request, unless the circuit is open.

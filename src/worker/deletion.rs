@@ -8,7 +8,7 @@
 use crate::account::Account;
 use crate::directory::{Directory, internal};
 use crate::environment::{Environment, now_ms};
-use crate::http::{answer, read};
+use crate::http::{Request, Response, answer, read};
 use crate::log::Record;
 use crate::published;
 use scim_edge_account::api::{Failure, success};
@@ -16,7 +16,7 @@ use scim_edge_account::published::Published;
 use scim_edge_policy::refusal::Reason;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
-use worker::{Delay, Error, Method, ObjectNamespace, Request, RequestInit, Response, Result};
+use worker::{Delay, Error, Method, ObjectNamespace, RequestInit, Result};
 
 /// The path that an order has at an object. No client's request has it there: theirs keep their own.
 pub(crate) const PATH: &str = "/delete";
@@ -59,7 +59,7 @@ pub(crate) async fn handle(
     let refusal = if !environment.is_root_key(&api_key) {
         record.refused_with(Reason::ApiKeyNotValid.code());
         Some(Failure::unauthenticated())
-    } else if request.inner().method() != "DELETE" {
+    } else if request.method() != "DELETE" {
         Some(Failure::method())
     } else {
         None
@@ -84,11 +84,11 @@ async fn delete(environment: &Environment, account: &str) -> Result<()> {
     send(environment.directories()?, &order).await.map(|_| ())
 }
 
-async fn send(objects: ObjectNamespace, order: &Order) -> Result<Response> {
+async fn send(objects: ObjectNamespace, order: &Order) -> Result<worker::Response> {
     let text = serde_json::to_string(order).map_err(|error| Error::RustError(error.to_string()))?;
     let mut init = RequestInit::new();
     init.with_method(Method::Post).with_body(Some(text.into()));
-    let request = Request::new_with_init(&format!("https://object{PATH}"), &init)?;
+    let request = worker::Request::new_with_init(&format!("https://object{PATH}"), &init)?;
     let answered = objects.id_from_name(&order.account)?.get_stub()?.fetch_with_request(request).await?;
     match answered.status_code() {
         200 => Ok(answered),
@@ -96,16 +96,16 @@ async fn send(objects: ObjectNamespace, order: &Order) -> Result<Response> {
     }
 }
 
-async fn order(request: &Request) -> Result<Order> {
-    let body = read(request.inner().body(), 4 << 10).await;
+async fn order(request: &web_sys::Request) -> Result<Order> {
+    let body = read(request.body(), 4 << 10).await;
     let order = body.ok().and_then(|body| serde_json::from_slice::<Order>(&body).ok());
     let order = order.filter(|order| order.protocol == PROTOCOL);
     order.ok_or_else(|| Error::RustError("an order of another protocol".to_owned()))
 }
 
 impl Account {
-    pub(crate) async fn delete(&self, request: &Request) -> Result<Response> {
-        let order = order(request).await?;
+    pub(crate) async fn delete(&self, request: &worker::Request) -> Result<worker::Response> {
+        let order = order(request.inner()).await?;
         let version = self.forget()?.saturating_add(1).max(u64::try_from(now_ms()).unwrap_or(0));
         // From here on there is nothing to publish; what is on its way to KV must not come later.
         for _ in 0..WAITS {
@@ -124,18 +124,18 @@ impl Account {
             storage.delete_alarm().await?;
             storage.delete_all().await?;
         }
-        answer(200, &[("content-type", "application/json")], Some(tombstone.to_json()))
+        worker::Response::ok(tombstone.to_json())
     }
 }
 
 impl Directory {
     pub(crate) async fn delete(&self, request: &Request) -> Result<Response> {
-        let order = order(request).await?;
+        let order = order(request.inner()).await?;
         self.store()?.erase(order.version).map_err(internal)?;
         *self.memory.configuration.borrow_mut() = None;
         *self.memory.circuit.borrow_mut() = None;
         self.wake_in(MARK_MS).await?;
-        Response::ok("")
+        answer(200, &[], None)
     }
 
     /// Whether a call is of an account that was deleted.

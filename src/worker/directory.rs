@@ -4,12 +4,14 @@
 //! `replica.rs`.
 
 use crate::ask::lacks;
-use crate::call::{Call, HEADER};
+use crate::call::{self, Call, HEADER};
 use crate::caller::{refused, unknown_account};
 use crate::deletion;
 use crate::environment::{Environment, new_uuid, now_ms};
 use crate::gate::used_before;
-use crate::http::{BODY_LIMIT, BodyError, SCIM_JSON, answer, read, scim_error};
+use crate::http::{
+    BODY_LIMIT, BodyError, Headers, Request, Response, SCIM_JSON, answer, read, run, scim_error,
+};
 use crate::journal::Journal;
 use crate::lock::Locks;
 use crate::log;
@@ -30,11 +32,40 @@ use scim_edge_scim::error::Error as ScimError;
 use serde::{Deserialize, Serialize};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
-use worker::{DurableObject, Env, Error, Request, Response, Result, State, console_error, durable_object};
+use wasm_bindgen::prelude::*;
+use worker::{Env, Error, Result, State, console_error, worker_sys};
 
-/// One per account, named by it.
-#[durable_object(alarm)]
-pub struct Directory {
+/// One per account, named by it: what the host sees of a [`Directory`]. The attribute of the `worker` crate
+/// would make a promise of every answer, also where there is nothing to wait for.
+#[wasm_bindgen(js_name = Directory)]
+pub struct DirectoryObject(Rc<Directory>);
+
+#[wasm_bindgen(js_class = Directory)]
+impl DirectoryObject {
+    /// The host starts an object.
+    #[wasm_bindgen(constructor)]
+    pub fn new(state: worker_sys::DurableObjectState, env: Env) -> Self {
+        Self(Rc::new(Directory::new(State::from(state), env)))
+    }
+
+    /// A request of the Worker's.
+    pub fn fetch(&self, request: web_sys::Request) -> std::result::Result<JsValue, JsValue> {
+        let directory = self.0.clone();
+        run(async move { directory.fetch(Request::of_worker(request)).await?.into_host() })
+    }
+
+    /// The alarm.
+    pub fn alarm(&self) -> std::result::Result<JsValue, JsValue> {
+        let directory = self.0.clone();
+        run(async move {
+            directory.alarm().await?;
+            Ok(JsValue::UNDEFINED)
+        })
+    }
+}
+
+/// One account's directory.
+pub(crate) struct Directory {
     pub(crate) state: State,
     pub(crate) environment: Environment,
     pub(crate) store: std::result::Result<Store<ObjectSql>, SqlError>,
@@ -65,17 +96,21 @@ pub(crate) struct Configuration {
 
 /// A call with its body, ready to be answered.
 pub(crate) struct Incoming {
-    pub(crate) call: Call,
+    pub(crate) call: Rc<Call>,
     pub(crate) method: String,
     pub(crate) endpoint: Endpoint,
     pub(crate) query: String,
-    pub(crate) headers: worker::Headers,
+    pub(crate) headers: Headers,
     pub(crate) body: Vec<u8>,
+    /// Names the request, here and at the origin.
+    pub(crate) request_id: String,
+    /// How long the account's last requests took, in milliseconds.
+    pub(crate) took_ms: Vec<u32>,
     /// How long the origin has been waited for, in milliseconds; none where it was not asked.
     pub(crate) origin_ms: Rc<Cell<Option<u32>>>,
 }
 
-impl DurableObject for Directory {
+impl Directory {
     fn new(state: State, env: Env) -> Self {
         let store = Store::open(ObjectSql::new(&state)).and_then(|store| {
             store.mark_interrupted(now_ms())?;
@@ -99,24 +134,25 @@ impl DurableObject for Directory {
         }
         let call = request.headers().get(HEADER)?.as_deref().and_then(Call::parse);
         let call = call.ok_or_else(|| Error::RustError("a call of another protocol".to_owned()))?;
-        let request_id = call.request_id.clone();
+        let own = request.headers().get(call::OWN_HEADER)?;
+        let (request_id, took_ms) = call.own(own.as_deref());
         if self.is_deleted(call.version).await? {
             let mut response = refused(&unknown_account(), &call.base)?;
-            log::mark(response.headers_mut(), &request_id, None)?;
+            log::mark(&mut response, &request_id, None)?;
             return Ok(response);
         }
-        if let Ok(Some(Route::Operator(route))) = Route::parse(request.url()?.path())
+        if let Ok(Some(Route::Operator(route))) = Route::parse(request.path())
             && route.account == call.account
         {
             let mut response = self.operate(&request, &call, route.call).await?;
-            log::mark(response.headers_mut(), &request_id, None)?;
+            log::mark(&mut response, &request_id, None)?;
             return Ok(response);
         }
-        let incoming = match incoming(&request, call).await? {
+        let incoming = match incoming(&request, call, request_id.clone(), took_ms).await? {
             Ok(incoming) => incoming,
             Err(error) => {
                 let mut response = scim_error(&error, &[])?;
-                log::mark(response.headers_mut(), &request_id, None)?;
+                log::mark(&mut response, &request_id, None)?;
                 return Ok(response);
             }
         };
@@ -125,20 +161,18 @@ impl DurableObject for Directory {
             return self.aside(aside, &settings);
         }
         let mut response = self.answered(&incoming, &settings).await?;
-        log::mark(response.headers_mut(), &request_id, incoming.origin_ms.get())?;
+        log::mark(&mut response, &request_id, incoming.origin_ms.get())?;
         Ok(response)
     }
 
-    async fn alarm(&self) -> Result<Response> {
+    async fn alarm(&self) -> Result<()> {
         self.memory.is_awake.set(false);
         if !self.give_back().await? {
             self.synchronise().await?;
         }
-        Response::empty()
+        Ok(())
     }
-}
 
-impl Directory {
     pub(crate) fn store(&self) -> Result<&Store<ObjectSql>> {
         self.store.as_ref().map_err(|error| Error::RustError(error.to_string()))
     }
@@ -152,7 +186,7 @@ impl Directory {
         }
         let begun = self.begin(incoming, settings)?;
         let response = match &settings.origin_url {
-            None => respond(&self.local(incoming, settings)?, &[("cache-status", "scim-edge; hit")]),
+            None => respond(self.local(incoming, settings)?, &[("cache-status", "scim-edge; hit")]),
             Some(_) => self.with_origin(incoming, settings).await,
         }?;
         self.end(incoming, settings, begun, &response);
@@ -257,26 +291,32 @@ impl Directory {
 }
 
 /// Reads a call; what is wrong with the client's part of it is a SCIM error.
-async fn incoming(request: &Request, call: Call) -> Result<std::result::Result<Incoming, ScimError>> {
-    let headers = request.headers();
-    let url = request.url()?;
-    let endpoint = match Route::parse(url.path()) {
+async fn incoming(
+    request: &Request,
+    call: Rc<Call>,
+    request_id: String,
+    took_ms: Vec<u32>,
+) -> Result<std::result::Result<Incoming, ScimError>> {
+    let endpoint = match Route::parse(request.path()) {
         Ok(Some(Route::Scim(route))) if route.account == call.account => route.endpoint,
         _ => None,
     };
     let Some(endpoint) = endpoint else { return Ok(Err(ScimError::not_found("This path"))) };
-    let body = match read(request.inner().body(), BODY_LIMIT).await {
+    let body = if request.is_bare() { None } else { request.inner().body() };
+    let body = match read(body, BODY_LIMIT).await {
         Ok(body) => body,
         Err(BodyError::TooLong) => return Ok(Err(ScimError::status(413, "the body is longer than 1 MiB"))),
         Err(BodyError::Broken) => return Ok(Err(ScimError::status(400, "the body ended early"))),
     };
     Ok(Ok(Incoming {
         call,
-        method: request.inner().method(),
+        method: request.method().to_owned(),
         endpoint,
-        query: url.query().unwrap_or_default().to_owned(),
-        headers: headers.clone(),
+        query: request.query().to_owned(),
+        headers: request.headers().clone(),
         body,
+        request_id,
+        took_ms,
         origin_ms: Rc::default(),
     }))
 }
@@ -286,7 +326,7 @@ pub(crate) fn dialect(settings: &DirectorySettings) -> Dialect {
 }
 
 /// An answer of the directory's as HTTP.
-pub(crate) fn respond(response: &ScimResponse, headers: &[(&str, &str)]) -> Result<Response> {
+pub(crate) fn respond(response: ScimResponse, headers: &[(&str, &str)]) -> Result<Response> {
     if let Some(fault) = &response.fault {
         console_error!("directory: {fault}");
     }
@@ -300,7 +340,7 @@ pub(crate) fn respond(response: &ScimResponse, headers: &[(&str, &str)]) -> Resu
     }
     all.extend(response.headers.iter().map(|(name, value)| (*name, value.as_str())));
     all.extend_from_slice(headers);
-    answer(response.status, &all, response.body.clone())
+    answer(response.status, &all, response.body)
 }
 
 pub(crate) fn internal(error: SqlError) -> Error {

@@ -1,5 +1,84 @@
-// What crosses between SQLite and Wasm, in as few calls as possible: each call costs as much as a hundred
-// bytes of what it carries. Rows go over in one text, their cells behind each other.
+// What crosses between the host and Wasm, in as few calls as possible: each call costs as much as a
+// hundred bytes of what it carries. Texts go over in one piece, their parts behind each other.
+
+const CALL = "x-scim-edge-call";
+const OWN = "x-scim-edge-own";
+const REQUEST_ID = "x-request-id";
+
+// Request ---------------------------------------------------------------------------------------
+
+// The headers that are read of every request: http.rs has them in this order.
+const OUTER = ["authorization", "harness-account", "x-api-key", "dpop", REQUEST_ID];
+const INNER = [CALL, OWN, "content-type", "if-match", "if-none-match"];
+
+/** Method, URL, its parts and headers, a line each; a header that is there begins with `=`. */
+export function describe(request, inner) {
+  const { url, headers } = request;
+  const { origin, pathname, search } = new URL(url);
+  let text = `${request.method}\n${url}\n${origin}\n${pathname}\n${search.slice(1)}`;
+  for (const name of inner ? INNER : OUTER) {
+    const value = headers.get(name);
+    text += value === null ? "\n" : `\n=${value}`;
+  }
+  return text;
+}
+
+// Response --------------------------------------------------------------------------------------
+
+/** An answer; `headers` are lines, names and values in turn. */
+export function respond(status, headers, body) {
+  const lines = headers.split("\n");
+  // An object: pairs would take the host twice as long.
+  const named = {};
+  for (let at = 0; at + 1 < lines.length; at += 2) {
+    const [name, value] = [lines[at], lines[at + 1]];
+    named[name] = name in named ? `${named[name]}, ${value}` : value;
+  }
+  // A copy: the view is of Wasm's memory.
+  return new Response(body === undefined ? null : body.slice(), { status, headers: named });
+}
+
+/** What the log says of an answer: its status, and headers as lines, names and values in turn. */
+export function observe(response) {
+  let text = `${response.status}\n`;
+  for (const name of ["cache-status", "server-timing", REQUEST_ID]) {
+    const value = response.headers.get(name);
+    if (value !== null) text += `${name}\n${value}\n`;
+  }
+  return text;
+}
+
+// Objects ---------------------------------------------------------------------------------------
+
+const IDS = 256;
+const ids = new Map();
+
+// What a read tells its object, and the object an origin that it has learned of since.
+const PASSED = ["accept", "authorization", "content-type", "if-match", "if-none-match", "prefer", "traceparent"];
+
+/** Asks an account's Directory object: with the client's own request, or with a small one. */
+export function ask(env, account, request, call, own, whole) {
+  let id = ids.get(account);
+  if (id === undefined) {
+    if (ids.size >= IDS) ids.clear();
+    ids.set(account, (id = env.DIRECTORY.idFromName(account)));
+  }
+  const stub = env.DIRECTORY.get(id);
+  if (whole) {
+    const copy = new Request(request.url, request);
+    copy.headers.set(CALL, call);
+    copy.headers.set(OWN, own);
+    return stub.fetch(copy);
+  }
+  const headers = { [CALL]: call, [OWN]: own };
+  for (const name of PASSED) {
+    const value = request.headers.get(name);
+    if (value !== null) headers[name] = value;
+  }
+  return stub.fetch(request.url, { method: request.method, headers, redirect: "manual" });
+}
+
+// SQLite ----------------------------------------------------------------------------------------
 
 const CELL = "\u001f";
 const ROW = "\u001e";

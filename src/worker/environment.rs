@@ -37,6 +37,11 @@ impl Environment {
         self.env.durable_object("DIRECTORY")
     }
 
+    /// The bindings as the host has them.
+    pub(crate) fn bindings(&self) -> &JsValue {
+        self.env.as_ref()
+    }
+
     /// A binding that need not be there.
     pub(crate) fn binding(&self, name: &str) -> Option<JsValue> {
         let value = Reflect::get(&self.env, &name.into()).ok()?;

@@ -3,11 +3,11 @@
 //! before, so that nobody can lock out an account or those who share an address.
 
 use crate::environment::Environment;
+use crate::http::Request;
 use js_sys::{Function, Object, Promise, Reflect};
 use scim_edge_policy::refusal::Reason;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
-use worker::Request;
 
 /// The binding.
 const BINDING: &str = "AUTH_FAILURES";

@@ -4,10 +4,10 @@
 //! must be of it; the service account they stand for must have the permission of the very call. Errors
 //! never permit: whatever fails on the way is a refusal.
 
-use crate::call::{Call, PROTOCOL, pass_on};
+use crate::call::{Call, PROTOCOL};
 use crate::caller::{Caller, REALM, by_key, refuse, unknown_account};
 use crate::environment::{Environment, now_ms};
-use crate::http::{answer, scim_error};
+use crate::http::{Request, Response, answer, scim_error};
 use crate::keys::{Keys, still_has};
 use crate::log::{Record, take_times};
 use crate::service::metadata_url;
@@ -23,7 +23,8 @@ use scim_edge_policy::verify::Verified;
 use scim_edge_scim::endpoint::Endpoint;
 use scim_edge_scim::error::{Error, ScimType};
 use std::rc::Rc;
-use worker::{Context, Request, Response, Result};
+use url::form_urlencoded;
+use worker::{Context, Result};
 
 /// How much of a token's subject the audit is told, in characters.
 const SUBJECT: usize = 256;
@@ -40,13 +41,11 @@ pub(crate) async fn handle(
     record: &Record,
     route: &ScimRoute,
 ) -> Result<Response> {
-    let url = request.url()?;
-    let query = url.query().unwrap_or_default();
     let gate = Gate { request, environment, context, route };
-    if let Some(error) = gate.contradiction(&url)? {
+    if let Some(error) = gate.contradiction()? {
         return scim_error(&error, &[]);
     }
-    let caller = match gate.authenticate(query).await? {
+    let caller = match gate.authenticate().await? {
         Ok(caller) => caller,
         Err(refusal) => return refuse(record, request, &route.base, &refusal),
     };
@@ -54,8 +53,7 @@ pub(crate) async fn handle(
     let Some(endpoint) = &route.endpoint else {
         return scim_error(&Error::not_found("This path"), &[]);
     };
-    let method = request.inner().method();
-    let Some(operation) = Operation::of(&method, endpoint) else {
+    let Some(operation) = Operation::of(request.method(), endpoint) else {
         let error = Error::status(405, format!("this path has the methods {}", allowed(endpoint)));
         return scim_error(&error, &[("allow", allowed(endpoint))]);
     };
@@ -71,7 +69,7 @@ pub(crate) async fn handle(
         version: caller.published.version,
         settings: caller.published.directory.clone(),
         permissions: caller.holder.permissions,
-        base: format!("{}{}", url.origin().ascii_serialization(), route.base),
+        base: format!("{}{}", request.origin(), route.base),
         principal: caller.holder.name,
         once: caller.proof.map(|proof| (proof.id().to_owned(), proof.expires_ms())),
         subject: caller.subject,
@@ -79,7 +77,7 @@ pub(crate) async fn handle(
         took_ms: take_times(&route.account),
         aside: None,
     };
-    pass_on(request, environment, &call).await
+    call.pass_on(request, environment).await
 }
 
 struct Gate<'a> {
@@ -91,15 +89,16 @@ struct Gate<'a> {
 
 impl Gate<'_> {
     /// A header or parameter that names another account than the path does.
-    fn contradiction(&self, url: &worker::Url) -> Result<Option<Error>> {
+    fn contradiction(&self) -> Result<Option<Error>> {
         let other = |name: &str| name != self.route.account;
-        let in_query = url.query_pairs().any(|(name, value)| name == "accountIdentifier" && other(&value));
+        let in_query = form_urlencoded::parse(self.request.query().as_bytes())
+            .any(|(name, value)| name == "accountIdentifier" && other(&value));
         let in_header = self.request.headers().get("harness-account")?.is_some_and(|value| other(&value));
         let sentence = "accountIdentifier names another account than the path";
         Ok((in_query || in_header).then(|| Error::new(ScimType::InvalidSyntax, sentence)))
     }
 
-    async fn authenticate(&self, query: &str) -> Result<std::result::Result<Caller, Refusal>> {
+    async fn authenticate(&self) -> Result<std::result::Result<Caller, Refusal>> {
         let now_ms = now_ms();
         let account = &self.route.account;
         let headers = self.request.headers();
@@ -110,7 +109,7 @@ impl Gate<'_> {
         {
             return by_key(self.environment, account, &key, now_ms).await;
         }
-        let (token, bound) = match Credentials::of(authorization.as_deref(), query) {
+        let (token, bound) = match Credentials::of(authorization.as_deref(), self.request.query()) {
             Ok(Credentials::Token(token)) => (token, false),
             Ok(Credentials::Bound(token)) => (token, true),
             Ok(Credentials::ApiKey(key)) => return by_key(self.environment, account, key.text, now_ms).await,
@@ -145,10 +144,9 @@ impl Gate<'_> {
             }
         };
         let verified = &known.verified;
-        let request = self.request.inner();
-        let proof = request.headers().get("dpop").ok().flatten();
-        let (method, url) = (request.method(), request.url());
-        let shown = Shown { bound, proof: proof.as_deref(), method: &method, url: &url };
+        let proof = self.request.headers().get("dpop").ok().flatten();
+        let (method, url) = (self.request.method(), self.request.url());
+        let shown = Shown { bound, proof: proof.as_deref(), method, url };
         let proof = dpop::admit(&host, verified, token, &shown, now_ms).await?;
         let subject = verified.subject().map(|subject| subject.chars().take(SUBJECT).collect());
         Ok((holder(published, verified)?, proof, subject))

@@ -1,8 +1,32 @@
-//! HTTP at the edge of the host: bodies read within a limit, answers made of a status, headers and a text.
+//! HTTP at the edge of the host: requests as they are looked at, bodies read within a limit, answers made
+//! of a status, headers and a text.
+//!
+//! The types are our own, since each call between Wasm and the host costs about as much as the work
+//! between two of them: those of the `worker` crate make some forty calls for a request and its answer.
 
+use crate::call;
+use crate::log::REQUEST_ID;
 use futures_util::StreamExt;
 use scim_edge_scim::error::Error as ScimError;
-use worker::{ByteStream, Headers, Response, ResponseBuilder, Result};
+use std::future::Future;
+use std::task::{Context, Poll, Waker};
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::future_to_promise;
+use worker::{ByteStream, Error, Result};
+
+#[wasm_bindgen(module = "/edge.js")]
+extern "C" {
+    fn describe(request: &web_sys::Request, inner: bool) -> String;
+
+    fn observe(response: &web_sys::Response) -> String;
+
+    #[wasm_bindgen(catch)]
+    fn respond(status: u16, headers: &str, body: Option<&[u8]>) -> std::result::Result<JsValue, JsValue>;
+}
+
+/// The headers that are read of every request, as `edge.js` has them.
+const OUTER: [&str; 5] = ["authorization", "harness-account", "x-api-key", "dpop", REQUEST_ID];
+const INNER: [&str; 5] = [call::HEADER, call::OWN_HEADER, "content-type", "if-match", "if-none-match"];
 
 /// The media type of SCIM messages (RFC 7644 §3.1).
 pub(crate) const SCIM_JSON: &str = "application/scim+json";
@@ -37,23 +61,176 @@ pub(crate) async fn read(
     Ok(bytes)
 }
 
+/// A request, what is looked at of every one read in one go.
+pub(crate) struct Request {
+    raw: web_sys::Request,
+    method: String,
+    url: String,
+    origin: String,
+    path: String,
+    query: String,
+    headers: Headers,
+}
+
+impl Request {
+    /// A client's request.
+    pub(crate) fn of_client(raw: web_sys::Request) -> Self {
+        Self::read(raw, OUTER)
+    }
+
+    /// A request that the Worker passes on to an object.
+    pub(crate) fn of_worker(raw: web_sys::Request) -> Self {
+        Self::read(raw, INNER)
+    }
+
+    fn read(raw: web_sys::Request, names: [&'static str; 5]) -> Self {
+        let text = describe(&raw, names == INNER);
+        let mut lines = text.split('\n');
+        let mut line = || lines.next().unwrap_or_default().to_owned();
+        let (method, url, origin, path, query) = (line(), line(), line(), line(), line());
+        let known = names.map(|name| (name, line().strip_prefix('=').map(str::to_owned)));
+        let headers = Headers { known: known.into(), others: Some(Clone::clone(&raw)) };
+        Self { raw, method, url, origin, path, query, headers }
+    }
+
+    pub(crate) fn inner(&self) -> &web_sys::Request {
+        &self.raw
+    }
+
+    pub(crate) fn method(&self) -> &str {
+        &self.method
+    }
+
+    /// Whether it is of a method that comes without a body.
+    pub(crate) fn is_bare(&self) -> bool {
+        matches!(self.method.as_str(), "GET" | "HEAD")
+    }
+
+    pub(crate) fn headers(&self) -> &Headers {
+        &self.headers
+    }
+
+    /// The URL, as it came.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Scheme and authority.
+    pub(crate) fn origin(&self) -> &str {
+        &self.origin
+    }
+
+    /// The path, its dot segments resolved.
+    pub(crate) fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// The query without its mark, empty where there is none.
+    pub(crate) fn query(&self) -> &str {
+        &self.query
+    }
+}
+
+/// Headers by their names in lower case.
+#[derive(Clone)]
+pub(crate) struct Headers {
+    known: Vec<(&'static str, Option<String>)>,
+    /// The request that has those that are not known.
+    others: Option<web_sys::Request>,
+}
+
+impl Headers {
+    /// Just these.
+    pub(crate) fn of(known: Vec<(&'static str, Option<String>)>) -> Self {
+        Self { known, others: None }
+    }
+
+    pub(crate) fn get(&self, name: &str) -> Result<Option<String>> {
+        if let Some((_, value)) = self.known.iter().find(|(known, _)| *known == name) {
+            return Ok(value.clone());
+        }
+        match &self.others {
+            Some(request) => Ok(request.headers().get(name)?),
+            None => Ok(None),
+        }
+    }
+}
+
+/// An answer, made of data: it becomes the host's at the very end. Or one that is the host's already.
+pub(crate) struct Response {
+    pub(crate) status: u16,
+    /// Lines: names and values in turn. Of the host's own answer, those that are looked at.
+    headers: String,
+    body: Body,
+}
+
+enum Body {
+    Text(Option<String>),
+    Host(web_sys::Response),
+}
+
+impl Response {
+    /// An answer of the host's.
+    pub(crate) fn of_host(raw: web_sys::Response) -> Self {
+        let text = observe(&raw);
+        let (status, headers) = text.split_once('\n').unwrap_or((&text, ""));
+        Self { status: status.parse().unwrap_or(0), headers: headers.to_owned(), body: Body::Host(raw) }
+    }
+
+    /// A header's value, by its name in lower case.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        let mut lines = self.headers.split('\n');
+        while let (Some(known), Some(value)) = (lines.next(), lines.next()) {
+            if known == name {
+                return Some(value);
+            }
+        }
+        None
+    }
+
+    /// The body, where it is data.
+    pub(crate) fn text(&self) -> Option<&str> {
+        match &self.body {
+            Body::Text(text) => text.as_deref(),
+            Body::Host(_) => None,
+        }
+    }
+
+    /// Adds a header; an answer of the host's that cannot be changed refuses it.
+    pub(crate) fn add(&mut self, name: &str, value: &str) -> Result<()> {
+        if let Body::Host(raw) = &self.body {
+            return Ok(raw.headers().append(name, value)?);
+        }
+        if value.contains(['\n', '\r', '\0']) {
+            return Err(Error::RustError(format!("the header {name} would be more than one line")));
+        }
+        for part in [name, "\n", value, "\n"] {
+            self.headers.push_str(part);
+        }
+        Ok(())
+    }
+
+    /// The host's own.
+    pub(crate) fn into_host(self) -> std::result::Result<JsValue, JsValue> {
+        match self.body {
+            Body::Text(text) => respond(self.status, &self.headers, text.as_deref().map(str::as_bytes)),
+            Body::Host(raw) => Ok(raw.into()),
+        }
+    }
+}
+
 /// An answer with a text body, or without one. Where nothing is said of caches, they are to keep nothing:
 /// whatever is answered here is somebody's.
 pub(crate) fn answer(status: u16, headers: &[(&str, &str)], body: Option<String>) -> Result<Response> {
-    let map = Headers::new();
-    map.set("x-content-type-options", "nosniff")?;
+    let mut response = Response { status, headers: String::with_capacity(256), body: Body::Text(body) };
+    response.add("x-content-type-options", "nosniff")?;
     if !headers.iter().any(|(name, _)| *name == "cache-control") {
-        map.set("cache-control", "no-store")?;
+        response.add("cache-control", "no-store")?;
     }
     for (name, value) in headers {
-        map.append(name, value)?;
+        response.add(name, value)?;
     }
-    let builder = ResponseBuilder::new().with_status(status).with_headers(map);
-    match body {
-        // Not ResponseBuilder::ok: it would set a content type of its own.
-        Some(text) => Ok(builder.fixed(text.into_bytes())),
-        None => Ok(builder.empty()),
-    }
+    Ok(response)
 }
 
 /// A SCIM error as an answer.
@@ -61,4 +238,16 @@ pub(crate) fn scim_error(error: &ScimError, headers: &[(&str, &str)]) -> Result<
     let mut all = vec![("content-type", SCIM_JSON)];
     all.extend_from_slice(headers);
     answer(error.status, &all, Some(error.body().to_string()))
+}
+
+/// Runs a future to its end: at once where it has nothing to wait for, so that no promise is needed;
+/// else as a promise.
+pub(crate) fn run(
+    future: impl Future<Output = std::result::Result<JsValue, JsValue>> + 'static,
+) -> std::result::Result<JsValue, JsValue> {
+    let mut future = Box::pin(future);
+    match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(done) => done,
+        Poll::Pending => Ok(future_to_promise(future).into()),
+    }
 }

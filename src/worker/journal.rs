@@ -7,7 +7,7 @@
 use crate::aside::{Aside, Question, Refused};
 use crate::directory::{Directory, Incoming, internal};
 use crate::environment::now_ms;
-use crate::http::answer;
+use crate::http::{Response, answer};
 use scim_edge_account::published::DirectorySettings;
 use scim_edge_directory::activity::{Activity, Happened};
 use scim_edge_directory::audit::{self, Entry, Kind, Outcome, Resource};
@@ -16,7 +16,7 @@ use scim_edge_policy::operation::{Effect, Operation};
 use scim_edge_scim::endpoint::{Endpoint, segments};
 use serde_json::Value;
 use std::cell::{Cell, RefCell};
-use worker::{Response, ResponseBody, Result, console_error};
+use worker::{Result, console_error};
 
 /// How often old entries are looked for, in milliseconds.
 const TRIM_MS: i64 = 3_600_000;
@@ -83,14 +83,13 @@ impl Directory {
         response: &Response,
     ) -> Result<()> {
         let sql = self.store()?.sql();
-        let status = response.status_code();
+        let status = response.status;
         if let Some(begun) = begun {
-            let parts = match (&incoming.endpoint, response.body()) {
-                (Endpoint::Bulk, ResponseBody::Body(body)) => parts(&incoming.body, body),
+            let parts = match (&incoming.endpoint, response.text()) {
+                (Endpoint::Bulk, Some(body)) => parts(&incoming.body, body.as_bytes()),
                 _ => Vec::new(),
             };
-            let location = response.headers().get("location").ok().flatten();
-            let id = location.as_deref().filter(|_| status < 400).and_then(last_segment);
+            let id = response.header("location").filter(|_| status < 400).and_then(last_segment);
             if let Some(number) = begun.entry {
                 audit::settle(sql, number, status, id.as_deref()).map_err(internal)?;
             } else if parts.is_empty() {
@@ -109,12 +108,8 @@ impl Directory {
             }
             self.trim(settings)?;
         }
-        let happened = Happened {
-            requests: 1,
-            failed: u64::from(status >= 500),
-            refused: 0,
-            times: &incoming.call.took_ms,
-        };
+        let happened =
+            Happened { requests: 1, failed: u64::from(status >= 500), refused: 0, times: &incoming.took_ms };
         self.memory.journal.activity.borrow_mut().add(sql, happened, now_ms()).map_err(internal)
     }
 
@@ -218,7 +213,7 @@ fn entry(
         status,
         outcome: Outcome::of_write(status),
         reason: None,
-        request_id: (!call.request_id.is_empty()).then(|| call.request_id.clone()),
+        request_id: (!incoming.request_id.is_empty()).then(|| incoming.request_id.clone()),
         count: 1,
     }
 }

@@ -39,20 +39,32 @@ mod synchronise;
 mod writes;
 
 use environment::Environment;
-use http::scim_error;
+use http::{Request, Response, run, scim_error};
 use log::Record;
 use scim_edge_policy::operation::Operation;
 use scim_edge_policy::route::Route;
 use scim_edge_scim::error::Error as ScimError;
 use std::rc::Rc;
-use worker::{Context, Env, Request, Response, Result, console_error, event};
+use wasm_bindgen::prelude::*;
+use worker::{Context, Env, Result, console_error, worker_sys};
 
 /// Every request enters here.
-#[event(fetch)]
-async fn fetch(request: Request, env: Env, context: Context) -> Result<Response> {
+#[wasm_bindgen]
+pub fn fetch(
+    request: web_sys::Request,
+    env: Env,
+    context: worker_sys::Context,
+) -> std::result::Result<JsValue, JsValue> {
+    run(async move {
+        let response = logged(&Request::of_client(request), env, &Context::new(context)).await?;
+        response.into_host()
+    })
+}
+
+async fn logged(request: &Request, env: Env, context: &Context) -> Result<Response> {
     let environment = Rc::new(Environment::new(env));
-    let record = Record::new(&request);
-    let response = match answered(&request, &environment, &context, &record).await {
+    let record = Record::new(request);
+    let response = match answered(request, &environment, context, &record).await {
         Ok(response) => response,
         Err(error) => {
             // What went wrong inside is for the log only.
@@ -72,10 +84,10 @@ async fn answered(
     context: &Context,
     record: &Record,
 ) -> Result<Response> {
-    let method = request.inner().method();
-    let (account, mut response) = match Route::parse(&request.path()) {
+    let method = request.method();
+    let (account, mut response) = match Route::parse(request.path()) {
         Ok(Some(Route::Scim(route))) => {
-            let operation = route.endpoint.as_ref().and_then(|endpoint| Operation::of(&method, endpoint));
+            let operation = route.endpoint.as_ref().and_then(|endpoint| Operation::of(method, endpoint));
             record.asked(Some(&route.account), operation.map_or("unknown", |operation| operation.name));
             let response = gate::handle(request, environment, context, record, &route).await?;
             (Some(route.account), response)
@@ -91,7 +103,7 @@ async fn answered(
             (Some(account), response)
         }
         Ok(Some(Route::Admin(route))) => {
-            record.asked(None, admin::operation(&route, &method));
+            record.asked(None, admin::operation(&route, method));
             let response = admin::handle(request, environment, record).await?;
             (record.account(), response)
         }
@@ -103,11 +115,11 @@ async fn answered(
         Err(error) => (None, scim_error(&error, &[])?),
     };
     if let (Some(account), Some(reason)) = (&account, record.reason()) {
-        if failures::are_too_many(request, environment, account, reason, response.status_code()).await {
+        if failures::are_too_many(request, environment, account, reason, response.status).await {
             record.refused_with("too_many_failures");
             response = scim_error(&ScimError::status(429, failures::SENTENCE), &failures::RETRY_AFTER)?;
         }
-        refusals::collect(environment, context, account, record, reason, response.status_code());
+        refusals::collect(environment, context, account, record, reason, response.status);
     }
     record.mark(&mut response);
     Ok(response)

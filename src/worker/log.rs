@@ -6,12 +6,13 @@
 //! everywhere and looks for them.
 
 use crate::environment::{Environment, new_uuid, now_ms};
+use crate::http::{Request, Response};
 use crate::metrics;
 use scim_edge_policy::refusal::Refusal;
 use serde::Serialize;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
-use worker::{Headers, Request, Response, Result, console_log};
+use worker::{Result, console_log};
 
 /// The header that names a request.
 pub(crate) const REQUEST_ID: &str = "x-request-id";
@@ -130,8 +131,8 @@ impl Record {
     /// The id in an answer. An object's answers have it already and cannot be changed: one of an older
     /// deployment stays without.
     pub(crate) fn mark(&self, response: &mut Response) {
-        if !response.headers().has(REQUEST_ID).unwrap_or(true) {
-            drop(response.headers_mut().set(REQUEST_ID, &self.request_id));
+        if response.header(REQUEST_ID).is_none() {
+            drop(response.add(REQUEST_ID, &self.request_id));
         }
     }
 
@@ -139,10 +140,8 @@ impl Record {
     pub(crate) fn write(&self, environment: &Environment, response: &Response) {
         let (account, principal) = (self.account.borrow(), self.principal.borrow());
         let reason = self.reason.get();
-        let headers = response.headers();
-        let cache_status = headers.get("cache-status").ok().flatten();
-        let cache = cache_status.as_deref().and_then(cache);
-        let origin_ms = headers.get(SERVER_TIMING).ok().flatten().as_deref().and_then(origin_ms);
+        let cache = response.header("cache-status").and_then(cache);
+        let origin_ms = response.header(SERVER_TIMING).and_then(origin_ms);
         let total_ms = now_ms().saturating_sub(self.began_ms).max(0);
         let line = Line {
             event: "request",
@@ -159,7 +158,7 @@ impl Record {
             cache,
             origin_ms,
             total_ms,
-            status: response.status_code(),
+            status: response.status,
             request_id: &self.request_id,
         };
         if let Ok(text) = serde_json::to_string(&line) {
@@ -201,12 +200,12 @@ fn origin_ms(timing: &str) -> Option<u32> {
 }
 
 /// Marks an object's answer with what its Worker is to know.
-pub(crate) fn mark(headers: &Headers, request_id: &str, origin_ms: Option<u32>) -> Result<()> {
+pub(crate) fn mark(response: &mut Response, request_id: &str, origin_ms: Option<u32>) -> Result<()> {
     if !request_id.is_empty() {
-        headers.set(REQUEST_ID, request_id)?;
+        response.add(REQUEST_ID, request_id)?;
     }
     match origin_ms {
-        Some(milliseconds) => headers.set(SERVER_TIMING, &format!("origin;dur={milliseconds}")),
+        Some(milliseconds) => response.add(SERVER_TIMING, &format!("origin;dur={milliseconds}")),
         None => Ok(()),
     }
 }

@@ -3,7 +3,7 @@
 use crate::call::Call;
 use crate::directory::{Directory, internal};
 use crate::environment::now_ms;
-use crate::http::{BODY_LIMIT, BodyError, answer, read, scim_error};
+use crate::http::{BODY_LIMIT, BodyError, Request, Response, answer, read, scim_error};
 use crate::origin::{Origin, Trace};
 use futures_util::{StreamExt, stream};
 use scim_edge_account::published::DirectorySettings;
@@ -13,7 +13,7 @@ use scim_edge_policy::operator::OperatorCall;
 use scim_edge_scim::endpoint::Kind;
 use scim_edge_scim::error::{Error as ScimError, ScimType};
 use serde_json::{Value, json};
-use worker::{Request, Response, Result, Url};
+use worker::{Result, Url};
 
 /// Resources in one call, and how many of them are asked of the origin at a time.
 const RESOURCES: usize = 1000;

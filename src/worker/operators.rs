@@ -2,10 +2,10 @@
 //! it, as `x-api-key` or as a bearer's; an issuer's token never does.
 
 use crate::audit;
-use crate::call::{Call, PROTOCOL, pass_on};
+use crate::call::{Call, PROTOCOL};
 use crate::caller::{Caller, by_key, refuse};
 use crate::environment::{Environment, now_ms};
-use crate::http::{BodyError, answer, read, scim_error};
+use crate::http::{BodyError, Request, Response, answer, read, scim_error};
 use crate::keys::{self, Keys};
 use crate::log::Record;
 use scim_edge_json::{Limits, parse_object};
@@ -19,7 +19,7 @@ use scim_edge_policy::verify::KeysUnavailable;
 use scim_edge_scim::error::{Error as ScimError, ScimType};
 use serde_json::{Map, Value, json};
 use std::rc::Rc;
-use worker::{Context, Request, Response, Result};
+use worker::{Context, Result};
 
 /// The longest body of a call that the Worker answers itself: a token and room around it.
 const BODY: Limits = Limits { bytes: 32 << 10, depth: 4 };
@@ -38,7 +38,7 @@ pub(crate) async fn handle(
         Err(refusal) => return refuse(record, request, &route.base, &refusal),
     };
     record.admitted(&caller.holder.name);
-    if request.inner().method() != call.method() {
+    if request.method() != call.method() {
         let error = ScimError::status(405, format!("this path has the method {}", call.method()));
         return scim_error(&error, &[("allow", call.method())]);
     }
@@ -93,7 +93,7 @@ async fn directory(
         version: caller.published.version,
         settings: caller.published.directory.clone(),
         permissions: caller.holder.permissions,
-        base: format!("{}{}", request.url()?.origin().ascii_serialization(), route.base),
+        base: format!("{}{}", request.origin(), route.base),
         principal: caller.holder.name,
         once: None,
         subject: None,
@@ -101,7 +101,7 @@ async fn directory(
         took_ms: Vec::new(),
         aside: None,
     };
-    pass_on(request, environment, &call).await
+    call.pass_on(request, environment).await
 }
 
 /// Every check of a token, and what its bearer may do. Neither the token nor its signature is in the answer.

@@ -3,7 +3,7 @@
 use crate::ask::{asked, lacks};
 use crate::directory::{Directory, Incoming, dialect, internal, respond};
 use crate::environment::now_ms;
-use crate::http::scim_error;
+use crate::http::{Response, scim_error};
 use crate::origin::Origin;
 use crate::replica::{Sent, is_scim};
 use scim_edge_account::published::DirectorySettings;
@@ -11,7 +11,7 @@ use scim_edge_account::supplement::Supplement;
 use scim_edge_directory::replica::State;
 use scim_edge_scim::endpoint::{Endpoint, Kind};
 use scim_edge_scim::error::Error as ScimError;
-use worker::{Response, Result};
+use worker::Result;
 
 impl Directory {
     pub(crate) async fn read(
@@ -43,7 +43,7 @@ impl Directory {
         let ttl = i64::from(settings.max_staleness_seconds).saturating_sub(age);
         let status = format!("scim-edge; hit; ttl={ttl}");
         let age = age.to_string();
-        respond(&self.local(incoming, settings)?, &[("cache-status", &status), ("age", &age)])
+        respond(self.local(incoming, settings)?, &[("cache-status", &status), ("age", &age)])
     }
 
     /// Whether a read concerns attributes that the origin does not tell the copy.

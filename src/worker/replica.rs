@@ -10,7 +10,7 @@
 use crate::contact::circuit_open;
 use crate::directory::{Directory, Incoming, internal, respond};
 use crate::environment::now_ms;
-use crate::http::{SCIM_JSON, answer, scim_error};
+use crate::http::{Response, SCIM_JSON, answer, scim_error};
 use crate::log::REQUEST_ID;
 use crate::origin::{Answer, FORWARDED, NoAnswer, Origin, Outgoing, Trace, path};
 use crate::races::Moment;
@@ -20,7 +20,7 @@ use scim_edge_scim::endpoint::{Endpoint, Kind};
 use scim_edge_scim::error::{Error as ScimError, ScimType};
 use scim_edge_scim::relocate::{relocate, relocate_url};
 use serde_json::{Map, Value};
-use worker::{Response, Result};
+use worker::Result;
 
 impl Directory {
     pub(crate) async fn with_origin(
@@ -43,7 +43,7 @@ impl Directory {
                 | Endpoint::Me
         );
         match &incoming.endpoint {
-            _ if own => respond(&self.local(incoming, settings)?, &[("cache-status", "scim-edge; hit")]),
+            _ if own => respond(self.local(incoming, settings)?, &[("cache-status", "scim-edge; hit")]),
             Endpoint::Bulk if !self.features(settings)?.bulk => {
                 scim_error(&ScimError::status(501, "Bulk requests are turned off"), &[])
             }
@@ -204,7 +204,7 @@ impl Directory {
 
 /// What the origin is told of a request.
 fn trace(incoming: &Incoming) -> Trace {
-    let mut headers = vec![(REQUEST_ID, incoming.call.request_id.clone())];
+    let mut headers = vec![(REQUEST_ID, incoming.request_id.clone())];
     headers.retain(|(_, id)| !id.is_empty());
     headers.extend(incoming.headers.get("traceparent").ok().flatten().map(|value| ("traceparent", value)));
     Trace { headers, spent_ms: incoming.origin_ms.clone() }

@@ -2,11 +2,11 @@
 //! documents.
 
 use crate::environment::Environment;
-use crate::http::answer;
+use crate::http::{Request, Response, answer};
 use crate::metrics;
 use scim_edge_policy::route::ServiceRoute;
 use serde_json::json;
-use worker::{Request, Response, Result, Url};
+use worker::{Result, Url};
 
 /// The API of operators and administrators.
 const OPENAPI: &str = include_str!("../../docs/openapi.json");
@@ -20,7 +20,7 @@ pub(crate) async fn handle(
     environment: &Environment,
     route: &ServiceRoute,
 ) -> Result<Response> {
-    if !matches!(request.inner().method().as_str(), "GET" | "HEAD") {
+    if !matches!(request.method(), "GET" | "HEAD") {
         return text(405, "this path has the methods GET and HEAD\n", &[("allow", "GET, HEAD")]);
     }
     match route {
@@ -45,7 +45,7 @@ pub(crate) async fn handle(
         }
         ServiceRoute::ProtectedResource(path) => {
             // The same for every account, whether it exists or not.
-            let origin = request.url()?.origin().ascii_serialization();
+            let origin = request.origin();
             let body = json!({
                 "resource": format!("{origin}{path}"),
                 "resource_name": "SCIM 2.0",

@@ -4,7 +4,7 @@
 use crate::contact::circuit_open;
 use crate::directory::{Directory, Incoming, internal};
 use crate::environment::now_ms;
-use crate::http::scim_error;
+use crate::http::{Response, scim_error};
 use crate::origin::{Answer, Origin};
 use crate::races::Moment;
 use crate::replica::{Sent, is_scim, read_body, unknown_outcome};
@@ -13,7 +13,7 @@ use scim_edge_account::supplement::Supplement;
 use scim_edge_scim::endpoint::{Endpoint, Kind, segments};
 use scim_edge_scim::error::Error as ScimError;
 use serde_json::Value;
-use worker::{Response, Result};
+use worker::Result;
 
 impl Directory {
     pub(crate) async fn write(
