@@ -43,11 +43,13 @@ export class Register {
 /** The registers of an account's resources. */
 export class Registers {
   #ofResource = new Map();
+  #ofKind = { User: [], Group: [] };
   #written = new Map();
 
   constructor(resources) {
     for (const [id, { kind, versions }] of Object.entries(resources)) {
       this.#ofResource.set(id, { kind, fields: fieldsOf(versions) });
+      this.#ofKind[kind].push(id);
     }
     for (const [id, field, register] of this.all()) {
       for (const [index, { value }] of register.entries.entries()) {
@@ -83,7 +85,7 @@ export class Registers {
 
   /** The ids of a kind. */
   ids(kind) {
-    return [...this.#ofResource].filter(([, it]) => it.kind === kind).map(([id]) => id);
+    return this.#ofKind[kind];
   }
 
   /** The names of a resource's registers. */
