@@ -1,5 +1,6 @@
 //! Callers: whom the gateway's own keys stand for, and what is said to whoever is not let in.
 
+use crate::call::{Call, PROTOCOL};
 use crate::environment::Environment;
 use crate::http::{Request, Response, scim_error};
 use crate::log::Record;
@@ -23,6 +24,27 @@ pub(crate) struct Caller {
     pub proof: Option<Proof>,
     /// The subject of the token.
     pub subject: Option<String>,
+}
+
+impl Caller {
+    /// What the account's directory is told of a request of the caller's. `took_ms` is how long the account's
+    /// last requests took.
+    pub(crate) fn call(self, request: &Request, base: &str, record: &Record, took_ms: Vec<u32>) -> Call {
+        Call {
+            protocol: PROTOCOL,
+            account: self.published.account.clone(),
+            version: self.published.version,
+            settings: self.published.directory.clone(),
+            permissions: self.holder.permissions,
+            base: format!("{}{base}", request.origin()),
+            principal: self.holder.name,
+            once: self.proof.map(|proof| (proof.id().to_owned(), proof.expires_ms())),
+            subject: self.subject,
+            request_id: record.request_id().to_owned(),
+            took_ms,
+            aside: None,
+        }
+    }
 }
 
 /// The caller that an API key stands for: the root key's may do all, in every account.

@@ -4,7 +4,6 @@
 //! must be of it; the service account they stand for must have the permission of the very call. Errors
 //! never permit: whatever fails on the way is a refusal.
 
-use crate::call::{Call, PROTOCOL};
 use crate::caller::{Caller, REALM, by_key, refuse, unknown_account};
 use crate::environment::{Environment, now_ms};
 use crate::http::{Request, Response, answer, scim_error};
@@ -63,20 +62,7 @@ pub(crate) async fn handle(
     if operation.name == "options" {
         return answer(204, &[("allow", allowed(endpoint))], None);
     }
-    let call = Call {
-        protocol: PROTOCOL,
-        account: caller.published.account.clone(),
-        version: caller.published.version,
-        settings: caller.published.directory.clone(),
-        permissions: caller.holder.permissions,
-        base: format!("{}{}", request.origin(), route.base),
-        principal: caller.holder.name,
-        once: caller.proof.map(|proof| (proof.id().to_owned(), proof.expires_ms())),
-        subject: caller.subject,
-        request_id: record.request_id().to_owned(),
-        took_ms: take_times(&route.account),
-        aside: None,
-    };
+    let call = caller.call(request, &route.base, record, take_times(&route.account));
     call.pass_on(request, environment).await
 }
 

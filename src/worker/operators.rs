@@ -2,7 +2,6 @@
 //! it, as `x-api-key` or as a bearer's; an issuer's token never does.
 
 use crate::audit;
-use crate::call::{Call, PROTOCOL};
 use crate::caller::{Caller, by_key, refuse};
 use crate::environment::{Environment, now_ms};
 use crate::http::{BodyError, Request, Response, answer, read, scim_error};
@@ -87,21 +86,7 @@ async fn directory(
     route: &OperatorRoute,
     caller: Caller,
 ) -> Result<Response> {
-    let call = Call {
-        protocol: PROTOCOL,
-        account: caller.published.account.clone(),
-        version: caller.published.version,
-        settings: caller.published.directory.clone(),
-        permissions: caller.holder.permissions,
-        base: format!("{}{}", request.origin(), route.base),
-        principal: caller.holder.name,
-        once: None,
-        subject: None,
-        request_id: record.request_id().to_owned(),
-        took_ms: Vec::new(),
-        aside: None,
-    };
-    call.pass_on(request, environment).await
+    caller.call(request, &route.base, record, Vec::new()).pass_on(request, environment).await
 }
 
 /// Every check of a token, and what its bearer may do. Neither the token nor its signature is in the answer.
