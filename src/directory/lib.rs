@@ -4,6 +4,7 @@
 //! decided before. [`replica`] keeps the same tables as a copy of an origin's.
 
 pub mod activity;
+mod answers;
 pub mod audit;
 pub mod bulk;
 pub mod capabilities;
@@ -15,6 +16,7 @@ pub mod intent;
 mod list;
 mod members;
 pub mod message;
+mod page;
 mod part;
 pub mod pass;
 pub mod position;
@@ -26,6 +28,7 @@ mod tables;
 mod time;
 mod write;
 
+use answers::Answers;
 use message::{Failure, Request, Response};
 use render::{Relations, Renderer, etag};
 use scim_edge_scim::discovery::{self, Features};
@@ -34,10 +37,10 @@ use scim_edge_scim::error::Error;
 use scim_edge_scim::query::Query;
 use scim_edge_scim::schema::Schemas;
 use serde_json::Value;
-use sql::{Sql, SqlError};
+use sql::{Counted, Sql, SqlError};
 use std::cell::RefCell;
 use std::rc::Rc;
-use store::{Store, WithGroups};
+use store::Store;
 use write::{Write, projection};
 
 /// The longest request body, in bytes.
@@ -61,18 +64,22 @@ pub const FEATURES: Features = Features {
 pub struct Directory<S> {
     store: Store<S>,
     schemas: RefCell<Rc<Schemas>>,
+    answers: Answers,
 }
 
 impl<S: Sql> Directory<S> {
     /// Opens a database, new or of any earlier version.
     pub fn open(sql: S) -> Result<Self, SqlError> {
         let before = tables::migrate(&sql)?;
-        let store = Store { sql };
+        let store = Store { sql: Counted::new(sql) };
         if (1..tables::FOLDING).contains(&before) {
             store.fold_anew()?;
         }
+        if (1..tables::SIGNS).contains(&before) {
+            store.sign_anew()?;
+        }
         let schemas = RefCell::new(Rc::new(extension::load(&store)?));
-        Ok(Self { store, schemas })
+        Ok(Self { store, schemas, answers: Answers::default() })
     }
 
     /// Answers a request.
@@ -81,7 +88,7 @@ impl<S: Sql> Directory<S> {
         let method = if head { "GET" } else { request.method };
         let mut response = self.answer(&Request { method, ..*request }).unwrap_or_else(Response::from);
         if head {
-            response.body = None;
+            (response.body, response.held) = (None, None);
         }
         response
     }
@@ -89,7 +96,7 @@ impl<S: Sql> Directory<S> {
     /// Whether this is the first use of what may be used once, until it expires (milliseconds since the
     /// epoch).
     pub fn first_use(&self, id: &str, expires_ms: i64, now_ms: i64) -> Result<bool, SqlError> {
-        let sql = &self.store.sql;
+        let sql = self.sql();
         sql.query("DELETE FROM proof WHERE expires < ?", &[now_ms.into()])?;
         let text = "INSERT INTO proof (id, expires) VALUES (?, ?) ON CONFLICT (id) DO NOTHING RETURNING 1";
         Ok(!sql.query(text, &[id.into(), expires_ms.into()])?.is_empty())
@@ -97,7 +104,7 @@ impl<S: Sql> Directory<S> {
 
     /// The database, for what is beside the directory: [`audit`] and [`activity`].
     pub fn sql(&self) -> &S {
-        &self.store.sql
+        &self.store.sql.sql
     }
 
     /// The account's schemas.
@@ -112,8 +119,8 @@ impl<S: Sql> Directory<S> {
         }
         let write = Write { store: &self.store, schemas: &schemas, request };
         match (request.method, request.endpoint) {
-            ("GET", Endpoint::Root) => list::get(&self.store, &schemas, request, &Kind::ALL),
-            ("GET", Endpoint::Collection(kind)) => list::get(&self.store, &schemas, request, &[*kind]),
+            ("GET", Endpoint::Root) => self.list(&schemas, request, &Kind::ALL),
+            ("GET", Endpoint::Collection(kind)) => self.list(&schemas, request, &[*kind]),
             ("POST", Endpoint::Search(None)) => list::search(&self.store, &schemas, request, &Kind::ALL),
             ("POST", Endpoint::Search(Some(kind))) => list::search(&self.store, &schemas, request, &[*kind]),
             ("GET", Endpoint::Resource(kind, id)) => self.get(&write, *kind, id),
@@ -154,6 +161,16 @@ impl<S: Sql> Directory<S> {
         }
     }
 
+    fn list(&self, schemas: &Schemas, request: &Request<'_>, kinds: &[Kind]) -> Result<Response, Failure> {
+        let writes = self.store.sql.writes();
+        if let Some(known) = self.answers.get(request, writes) {
+            return Ok(known);
+        }
+        let response = list::get(&self.store, schemas, request, kinds)?;
+        self.answers.keep(request, writes, &response);
+        Ok(response)
+    }
+
     /// Takes over the schemas that the origin announces (its answers at `/ResourceTypes` and `/Schemas`).
     pub fn learn_schemas(&self, resource_types: &Value, schemas: &Value) -> Result<(), SqlError> {
         extension::learn(&self.store, resource_types, schemas)?;
@@ -169,13 +186,9 @@ impl<S: Sql> Directory<S> {
         let request = write.request;
         let shown = projection(write.schemas, request)?;
         let found = self.store.get_with_groups(kind, id)?;
-        let WithGroups { stored, groups } =
-            found.ok_or_else(|| Error::not_found(format!("{} {id}", kind.name())))?;
-        let members = shown.wants("members");
-        let relations = match groups {
-            Some(groups) if kind == Kind::User => Relations::of_user(&stored, groups),
-            _ => Relations::of(&self.store, std::slice::from_ref(&stored), members)?,
-        };
+        let stored = found.ok_or_else(|| Error::not_found(format!("{} {id}", kind.name())))?;
+        let one = std::slice::from_ref(&stored);
+        let relations = Relations::of(&self.store, one, shown.wants("members"))?;
         let tag = etag(&stored, &relations);
         let matches = |header: &str| {
             header.trim() == "*" || header.split(',').any(|one| render::opaque(one) == render::opaque(&tag))

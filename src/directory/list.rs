@@ -6,6 +6,7 @@
 
 use crate::cursor::{Cursor, NAMED};
 use crate::message::{Failure, Request, Response};
+use crate::page::{Chosen, Range};
 use crate::render::{Relations, Renderer};
 use crate::sql::{Sql, SqlError};
 use crate::store::{Store, Stored};
@@ -51,7 +52,6 @@ struct Wanted {
 
 /// A resource of the list, by its number, and what it sorts by.
 struct Found {
-    kind: Kind,
     seq: i64,
     key: Option<Key>,
     /// The resource itself, where few were looked at.
@@ -209,26 +209,29 @@ fn answer<S: Sql>(
     };
     let page = match (wanted.filter.as_ref(), wanted.sort_by.as_ref(), kinds) {
         (None, None, &[kind]) => plain_page(store, kind, wanted, cursor.as_ref())?,
-        _ => {
-            let found = find(store, &renderer, kinds, wanted)?;
-            cut(store, found, wanted, cursor.as_ref())?
-        }
+        _ => cut(find(store, &renderer, kinds, wanted)?, wanted, cursor.as_ref()),
     };
-    let relations = Relations::of(store, &page.resources, wanted.projection.wants("members"))?;
-    let mut text = format!(
-        "{{\"schemas\":[\"{LIST_RESPONSE}\"],\"totalResults\":{},\"itemsPerPage\":{}",
-        page.total,
-        page.resources.len()
-    );
-    match (&wanted.cursor, page.next) {
-        (None, _) => text.push_str(&format!(",\"startIndex\":{}", wanted.start)),
+    let before =
+        format!("{{\"schemas\":[\"{LIST_RESPONSE}\"],\"totalResults\":{},\"itemsPerPage\":", page.total);
+    let behind = match (&wanted.cursor, &page.next) {
+        (None, _) => format!(",\"startIndex\":{},\"Resources\":[", wanted.start),
         (Some(_), Some(next)) => {
-            text.push_str(&format!(",\"nextCursor\":\"{}\"", next.to_text(&wanted.sign)))
+            format!(",\"nextCursor\":\"{}\",\"Resources\":[", next.to_text(&wanted.sign))
         }
-        (Some(_), None) => {}
+        (Some(_), None) => ",\"Resources\":[".to_owned(),
+    };
+    if kinds == [Kind::User]
+        && wanted.projection.is_default()
+        && schemas.shows_all(Kind::User)
+        && let Some(chosen) = page.chosen()
+        && let Some(text) = store.users_text(&chosen, request.base, &before, &behind)?
+    {
+        return Ok(Response::held(200, text));
     }
-    text.push_str(",\"Resources\":[");
-    for (index, stored) in page.resources.iter().enumerate() {
+    let resources = page.read(store)?;
+    let relations = Relations::of(store, &resources, wanted.projection.wants("members"))?;
+    let mut text = format!("{before}{}{behind}", resources.len());
+    for (index, stored) in resources.iter().enumerate() {
         if index > 0 {
             text.push(',');
         }
@@ -240,8 +243,46 @@ fn answer<S: Sql>(
 
 struct Page {
     total: usize,
-    resources: Vec<Stored>,
     next: Option<Cursor>,
+    shown: Shown,
+}
+
+/// Which resources a page has.
+enum Shown {
+    /// Of a kind, so many behind a place, of so many in all.
+    Place(Kind, i64, i64, i64),
+    /// Of a kind, behind a number, up to another.
+    Range(Kind, i64, Range),
+    Found(Vec<Found>),
+}
+
+impl Page {
+    /// What SQLite can be asked for; none where few resources are here already.
+    fn chosen(&self) -> Option<Chosen> {
+        Some(match &self.shown {
+            Shown::Place(_, skip, count, total) => {
+                Chosen::Place { skip: *skip, count: *count, total: *total }
+            }
+            Shown::Range(_, _, range) => Chosen::Range { first: range.first, last: range.last },
+            Shown::Found(found) if found.iter().all(|one| one.stored.is_some()) => return None,
+            Shown::Found(found) => Chosen::These(found.iter().map(|one| one.seq).collect()),
+        })
+    }
+
+    /// The resources themselves.
+    fn read<S: Sql>(self, store: &Store<S>) -> Result<Vec<Stored>, SqlError> {
+        let mut found = match self.shown {
+            Shown::Place(kind, skip, count, total) => return store.page(kind, skip, count, total),
+            Shown::Range(kind, after, range) => return store.page_after(kind, after, range.count),
+            Shown::Found(found) => found,
+        };
+        let unread: Vec<i64> = found.iter().filter(|one| one.stored.is_none()).map(|one| one.seq).collect();
+        let mut by_seq = HashMap::new();
+        if !unread.is_empty() {
+            by_seq.extend(store.of_seqs(&unread)?.into_iter().map(|stored| (stored.seq, stored)));
+        }
+        Ok(found.iter_mut().filter_map(|one| one.stored.take().or_else(|| by_seq.remove(&one.seq))).collect())
+    }
 }
 
 /// A page of everything, in the order of creation.
@@ -251,25 +292,22 @@ fn plain_page<S: Sql>(
     wanted: &Wanted,
     cursor: Option<&Cursor>,
 ) -> Result<Page, SqlError> {
-    let total = usize::try_from(store.count(kind)?).unwrap_or(0);
+    let all = store.count(kind)?;
+    let total = usize::try_from(all).unwrap_or(0);
     let integer = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
-    let (shown, resources) = match cursor {
-        Some(cursor) => {
-            let after = cursor.last.last().copied().unwrap_or(0);
-            (cursor.shown, store.page_after(kind, after, integer(wanted.count))?)
-        }
-        None => {
-            let skip = wanted.start.saturating_sub(1);
-            (skip, store.page(kind, integer(skip), integer(wanted.count), integer(total))?)
-        }
-    };
-    let next = match resources.last() {
-        Some(last) if wanted.cursor.is_some() && !store.page_after(kind, last.seq, 1)?.is_empty() => {
-            Some(Cursor { last: vec![last.seq], shown: shown.saturating_add(resources.len()) })
-        }
-        _ => None,
-    };
-    Ok(Page { total, resources, next })
+    let count = integer(wanted.count);
+    if wanted.cursor.is_none() {
+        let shown = Shown::Place(kind, integer(wanted.start.saturating_sub(1)), count, all);
+        return Ok(Page { total, next: None, shown });
+    }
+    let (before, after) =
+        cursor.map_or((0, 0), |cursor| (cursor.shown, cursor.last.last().copied().unwrap_or(0)));
+    let range = store.range_after(kind, after, count)?;
+    let next = (range.goes_on && range.count > 0).then(|| Cursor {
+        last: vec![range.last],
+        shown: before.saturating_add(usize::try_from(range.count).unwrap_or(0)),
+    });
+    Ok(Page { total, next, shown: Shown::Range(kind, after, range) })
 }
 
 /// Every resource that satisfies the filter, in the order wanted.
@@ -394,7 +432,7 @@ impl<S: Sql> Candidates<'_, S> {
             if self.matcher.is_none_or(|matcher| matcher.matches_with(&resource, &related)) {
                 let key = self.sorter.map(|sorter| sorter.key(&resource));
                 let seq = stored.seq;
-                found.push(Found { kind: self.kind, seq, key, stored: few.then_some(stored) });
+                found.push(Found { seq, key, stored: few.then_some(stored) });
             }
         }
         Ok(())
@@ -402,12 +440,7 @@ impl<S: Sql> Candidates<'_, S> {
 }
 
 /// A page of what was found.
-fn cut<S: Sql>(
-    store: &Store<S>,
-    found: Vec<Found>,
-    wanted: &Wanted,
-    cursor: Option<&Cursor>,
-) -> Result<Page, SqlError> {
+fn cut(found: Vec<Found>, wanted: &Wanted, cursor: Option<&Cursor>) -> Page {
     let total = found.len();
     let skip = match cursor {
         // Behind the last of those shown that is still in the list; where none is, the place it had.
@@ -417,20 +450,11 @@ fn cut<S: Sql>(
         }
         None => wanted.start.saturating_sub(1),
     };
-    let mut shown: Vec<Found> = found.into_iter().skip(skip).take(wanted.count).collect();
-    let seqs: Vec<i64> = shown.iter().map(|one| one.seq).collect();
-    let unread: Vec<i64> = shown.iter().filter(|one| one.stored.is_none()).map(|one| one.seq).collect();
-    let mut by_seq = HashMap::new();
-    if !unread.is_empty() {
-        by_seq.extend(store.of_seqs(&unread)?.into_iter().map(|stored| (stored.seq, stored)));
-    }
-    let resources: Vec<Stored> =
-        shown.iter_mut().filter_map(|one| one.stored.take().or_else(|| by_seq.remove(&one.seq))).collect();
-    debug_assert!(shown.iter().zip(&resources).all(|(one, stored)| one.kind == stored.kind));
+    let shown: Vec<Found> = found.into_iter().skip(skip).take(wanted.count).collect();
     let end = skip.saturating_add(shown.len());
-    let next = (wanted.cursor.is_some() && end < total && !seqs.is_empty()).then(|| {
-        let named = seqs.iter().rev().take(NAMED).rev().copied().collect();
+    let next = (wanted.cursor.is_some() && end < total && !shown.is_empty()).then(|| {
+        let named = shown.iter().rev().take(NAMED).rev().map(|one| one.seq).collect();
         Cursor { last: named, shown: end }
     });
-    Ok(Page { total, resources, next })
+    Page { total, next, shown: Shown::Found(shown) }
 }

@@ -1,9 +1,8 @@
 //! Who is in which group, in the tables.
 
 use crate::sql::{Row, Sql, SqlError};
-use crate::store::{Member, Membership, Store, Stored, kind_of, number};
+use crate::store::{Member, Membership, Store, kind_of, number};
 use serde_json::{Value, json};
-use std::collections::HashMap;
 
 /// Members that are bound in one statement: a text of some 500 KB.
 const MEMBERS_AT_ONCE: usize = 5000;
@@ -94,46 +93,8 @@ impl<S: Sql> Store<S> {
         Ok(None)
     }
 
-    /// The groups that users are in, directly or through groups in groups, by the users' ids. Most groups
-    /// are in no other, and what the users of a page are in is the same few.
-    pub(crate) fn groups_of(&self, users: &[&Stored]) -> Result<Vec<(String, Membership)>, SqlError> {
-        let ids: Vec<&str> = users.iter().map(|user| user.id.as_str()).collect();
-        if users.iter().any(|user| user.groups.is_none()) {
-            return self.all_groups_of(&ids);
-        }
-        let numbers = |user: &Stored| user.groups.clone().unwrap_or_default();
-        let mut seqs: Vec<i64> = users.iter().flat_map(|user| numbers(user)).collect();
-        seqs.sort_unstable();
-        seqs.dedup();
-        if seqs.is_empty() {
-            return Ok(Vec::new());
-        }
-        let rows = self.sql.query(
-            "SELECT seq, id, display, EXISTS
-                    (SELECT 1 FROM member n WHERE n.member_id = resource.id AND n.kind IS NOT 0)
-                FROM resource WHERE seq IN (SELECT value FROM json_each(?))",
-            &[json!(seqs).to_string().as_str().into()],
-        )?;
-        let mut groups = HashMap::new();
-        for mut row in rows {
-            let (seq, group_id, display) = (row.integer()?, row.text()?, row.maybe_text()?);
-            if row.integer()? == 1 {
-                return self.all_groups_of(&ids);
-            }
-            groups.insert(seq, Membership { group_id, display, direct: true });
-        }
-        let mut memberships = Vec::new();
-        for user in users {
-            let mut own = numbers(user);
-            own.sort_unstable();
-            memberships
-                .extend(own.iter().filter_map(|seq| Some((user.id.clone(), groups.get(seq)?.clone()))));
-        }
-        Ok(memberships)
-    }
-
-    /// The same, where groups are in groups, or nothing is known of the users yet.
-    fn all_groups_of(&self, user_ids: &[&str]) -> Result<Vec<(String, Membership)>, SqlError> {
+    /// The groups that users are in, directly or through groups in groups, by the users' ids.
+    pub(crate) fn groups_of(&self, user_ids: &[&str]) -> Result<Vec<(String, Membership)>, SqlError> {
         let rows = self.sql.query(
             "WITH RECURSIVE above (user_id, group_seq, direct) AS (
                 SELECT m.member_id, m.group_seq, 1 FROM json_each(?) j

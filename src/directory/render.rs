@@ -31,9 +31,15 @@ impl Relations {
         members: bool,
     ) -> Result<Self, SqlError> {
         let mut relations = Self::default();
-        let users: Vec<&Stored> = resources.iter().filter(|r| r.kind == Kind::User).collect();
-        if !users.is_empty() {
-            for (user, membership) in store.groups_of(&users)? {
+        let mut unknown = Vec::new();
+        for user in resources.iter().filter(|resource| resource.kind == Kind::User) {
+            match &user.groups {
+                Some(groups) => drop(relations.groups.insert(user.id.clone(), groups.clone())),
+                None => unknown.push(user.id.as_str()),
+            }
+        }
+        if !unknown.is_empty() {
+            for (user, membership) in store.groups_of(&unknown)? {
                 relations.groups.entry(user).or_default().push(membership);
             }
         }
@@ -44,11 +50,6 @@ impl Relations {
             }
         }
         Ok(relations)
-    }
-
-    /// Those of one user, whose groups are known.
-    pub(crate) fn of_user(stored: &Stored, groups: Vec<Membership>) -> Self {
-        Self { groups: HashMap::from([(stored.id.clone(), groups)]), members: HashMap::new() }
     }
 
     fn groups(&self, stored: &Stored) -> &[Membership] {
@@ -248,20 +249,17 @@ pub(crate) fn etag(stored: &Stored, relations: &Relations) -> String {
     if groups.is_empty() {
         return format!("W/\"{own}\"");
     }
-    // FNV-1a.
-    let mut sign = 0x811c_9dc5_u32;
-    for group in groups {
-        let parts = [
-            group.group_id.as_bytes(),
-            &[u8::from(group.direct)],
-            group.display.as_deref().unwrap_or("").as_bytes(),
-            &[0],
-        ];
-        for byte in parts.concat() {
-            sign = (sign ^ u32::from(byte)).wrapping_mul(0x0100_0193);
-        }
-    }
+    let sign = groups.iter().fold(0_u32, |sum, group| {
+        sum.wrapping_add(sign(&group.group_id, group.display.as_deref(), group.direct))
+    });
     format!("W/\"{own}~{sign:08x}\"")
+}
+
+/// What a group adds to the ETag of a user that is in it: FNV-1a over what the user's `groups` show of it.
+/// The signs of several are added up, which SQLite can do as well.
+pub(crate) fn sign(group_id: &str, display: Option<&str>, direct: bool) -> u32 {
+    let parts = [group_id.as_bytes(), &[u8::from(direct)], display.unwrap_or("").as_bytes()];
+    parts.concat().iter().fold(0x811c_9dc5, |sign, byte| (sign ^ u32::from(*byte)).wrapping_mul(0x0100_0193))
 }
 
 /// A tag without `W/` and quotes.

@@ -1,7 +1,8 @@
 //! Resources in their tables. Nothing here knows of HTTP; nothing above here knows of tables.
 
-use crate::sql::{Bind, Row, Sql, SqlError};
-use scim_edge_scim::endpoint::Kind;
+use crate::render::sign;
+use crate::sql::{Bind, Counted, Row, Sql, SqlError};
+use scim_edge_scim::endpoint::{Kind, encode};
 use scim_edge_scim::fold::fold;
 use scim_edge_scim::lookup::Lookup;
 use serde_json::{Map, Value, json};
@@ -13,13 +14,19 @@ macro_rules! columns {
     };
 }
 
-/// The same, and the numbers of the groups that a user is in directly: for pages, which show them.
-macro_rules! page_columns {
+/// The same, and the groups that a user is in, as JSON: what an answer about few users shows of them.
+macro_rules! columns_with_groups {
     () => {
         concat!(
             columns!(),
-            ", CASE kind WHEN 0 THEN coalesce((SELECT group_concat(m.group_seq) FROM member m
-                WHERE m.member_id = resource.id AND m.kind IS NOT 1), '') END"
+            ", CASE kind WHEN 0 THEN (
+                SELECT json_group_array(json_array(g.id, g.display, g.nested)) FROM (
+                    SELECT r.id, r.display, EXISTS
+                        (SELECT 1 FROM member n WHERE n.member_id = r.id AND n.kind IS NOT 0) AS nested
+                    FROM member m JOIN resource r ON r.seq = m.group_seq
+                    WHERE m.member_id = resource.id AND m.kind IS NOT 1 ORDER BY r.seq
+                ) g
+            ) END"
         )
     };
 }
@@ -36,8 +43,9 @@ pub(crate) struct Stored {
     /// The origin's `meta` without `location`, in JSON.
     pub(crate) origin_meta: Option<String>,
     pub(crate) body: String,
-    /// The numbers of the groups that a user is in directly, where they were read with it.
-    pub(crate) groups: Option<Vec<i64>>,
+    /// The groups that a user is in, where they were read with it; none also where one of them is in
+    /// another group.
+    pub(crate) groups: Option<Vec<Membership>>,
 }
 
 /// What a write sets.
@@ -52,13 +60,6 @@ pub(crate) struct Membership {
     pub(crate) group_id: String,
     pub(crate) display: Option<String>,
     pub(crate) direct: bool,
-}
-
-/// A resource with the groups that a user is in; none where those have to be asked for, since one of them
-/// is in another group.
-pub(crate) struct WithGroups {
-    pub(crate) stored: Stored,
-    pub(crate) groups: Option<Vec<Membership>>,
 }
 
 /// A member of a group.
@@ -95,11 +96,20 @@ impl Stored {
         })
     }
 
-    fn read_page(row: &mut Row) -> Result<Self, SqlError> {
-        let mut stored = Self::read(row)?;
-        stored.groups =
-            row.maybe_text()?.map(|text| text.split(',').filter_map(|seq| seq.parse().ok()).collect());
-        Ok(stored)
+    fn read_with_groups(row: &mut Row) -> Result<Self, SqlError> {
+        let stored = Self::read(row)?;
+        let groups = match row.maybe_text()?.as_deref() {
+            None | Some("[]") => Some(Vec::new()),
+            Some(text) => {
+                let groups: Vec<(String, Option<String>, u8)> =
+                    serde_json::from_str(text).map_err(|_| SqlError::new("groups are not JSON"))?;
+                let direct = |(group_id, display, nested): (String, Option<String>, u8)| {
+                    (nested == 0).then_some(Membership { group_id, display, direct: true })
+                };
+                groups.into_iter().map(direct).collect()
+            }
+        };
+        Ok(Self { groups, ..stored })
     }
 
     /// The body as a value.
@@ -110,7 +120,7 @@ impl Stored {
 
 /// The tables, with what they are asked.
 pub(crate) struct Store<S> {
-    pub(crate) sql: S,
+    pub(crate) sql: Counted<S>,
 }
 
 impl<S: Sql> Store<S> {
@@ -118,8 +128,8 @@ impl<S: Sql> Store<S> {
         self.sql.query(text, binds)?.into_iter().map(|mut row| Stored::read(&mut row)).collect()
     }
 
-    fn stored_page(&self, text: &str, binds: &[Bind<'_>]) -> Result<Vec<Stored>, SqlError> {
-        self.sql.query(text, binds)?.into_iter().map(|mut row| Stored::read_page(&mut row)).collect()
+    fn stored_with_groups(&self, text: &str, binds: &[Bind<'_>]) -> Result<Vec<Stored>, SqlError> {
+        self.sql.query(text, binds)?.into_iter().map(|mut row| Stored::read_with_groups(&mut row)).collect()
     }
 
     fn integers(&self, text: &str, binds: &[Bind<'_>]) -> Result<Vec<i64>, SqlError> {
@@ -136,36 +146,9 @@ impl<S: Sql> Store<S> {
     }
 
     /// A resource with the groups that a user is in.
-    pub(crate) fn get_with_groups(&self, kind: Kind, id: &str) -> Result<Option<WithGroups>, SqlError> {
-        let text = concat!(
-            "SELECT ",
-            columns!(),
-            ", CASE kind WHEN 0 THEN (
-                SELECT json_group_array(json_array(g.id, g.display, g.nested)) FROM (
-                    SELECT r.id, r.display, EXISTS
-                        (SELECT 1 FROM member n WHERE n.member_id = r.id AND n.kind IS NOT 0) AS nested
-                    FROM member m JOIN resource r ON r.seq = m.group_seq
-                    WHERE m.member_id = ?1 AND m.kind IS NOT 1 ORDER BY r.seq
-                ) g
-            ) END FROM resource WHERE id = ?1 AND kind = ?2"
-        );
-        let Some(mut row) = self.sql.query(text, &[id.into(), number(kind).into()])?.into_iter().next()
-        else {
-            return Ok(None);
-        };
-        let stored = Stored::read(&mut row)?;
-        let groups = match row.maybe_text()?.as_deref() {
-            None | Some("[]") => Some(Vec::new()),
-            Some(text) => {
-                let groups: Vec<(String, Option<String>, u8)> =
-                    serde_json::from_str(text).map_err(|_| SqlError::new("groups are not JSON"))?;
-                let direct = |(group_id, display, nested): (String, Option<String>, u8)| {
-                    (nested == 0).then_some(Membership { group_id, display, direct: true })
-                };
-                groups.into_iter().map(direct).collect()
-            }
-        };
-        Ok(Some(WithGroups { stored, groups }))
+    pub(crate) fn get_with_groups(&self, kind: Kind, id: &str) -> Result<Option<Stored>, SqlError> {
+        let text = concat!("SELECT ", columns_with_groups!(), " FROM resource WHERE id = ? AND kind = ?");
+        Ok(self.stored_with_groups(text, &[id.into(), number(kind).into()])?.into_iter().next())
     }
 
     /// A page in the order of creation, by position, of so many in all. It is counted from the end that is
@@ -179,20 +162,17 @@ impl<S: Sql> Store<S> {
     ) -> Result<Vec<Stored>, SqlError> {
         let behind = total.saturating_sub(skip).saturating_sub(count);
         if behind >= skip {
-            let text = concat!(
-                "SELECT ",
-                page_columns!(),
-                " FROM resource WHERE kind = ? ORDER BY seq LIMIT ? OFFSET ?"
-            );
-            return self.stored_page(text, &[number(kind).into(), count.into(), skip.into()]);
+            let text =
+                concat!("SELECT ", columns!(), " FROM resource WHERE kind = ? ORDER BY seq LIMIT ? OFFSET ?");
+            return self.stored(text, &[number(kind).into(), count.into(), skip.into()]);
         }
         let count = count.min(total.saturating_sub(skip)).max(0);
         let text = concat!(
             "SELECT ",
-            page_columns!(),
+            columns!(),
             " FROM resource WHERE kind = ? ORDER BY seq DESC LIMIT ? OFFSET ?"
         );
-        let mut page = self.stored_page(text, &[number(kind).into(), count.into(), behind.max(0).into()])?;
+        let mut page = self.stored(text, &[number(kind).into(), count.into(), behind.max(0).into()])?;
         page.reverse();
         Ok(page)
     }
@@ -218,27 +198,27 @@ impl<S: Sql> Store<S> {
     pub(crate) fn looked_up(&self, kind: Kind, lookup: &Lookup) -> Result<Option<Vec<Stored>>, SqlError> {
         let number = Bind::from(number(kind));
         let found = match lookup {
-            Lookup::Id(id) => return Ok(Some(self.get(kind, id)?.into_iter().collect())),
-            Lookup::Name(name) => self.stored(
+            Lookup::Id(id) => return Ok(Some(self.get_with_groups(kind, id)?.into_iter().collect())),
+            Lookup::Name(name) => self.stored_with_groups(
                 concat!(
                     "SELECT ",
-                    columns!(),
+                    columns_with_groups!(),
                     " FROM resource WHERE name = ? AND kind = ? ORDER BY seq LIMIT 100"
                 ),
                 &[name.as_str().into(), number],
             ),
-            Lookup::ExternalId(id) => self.stored(
+            Lookup::ExternalId(id) => self.stored_with_groups(
                 concat!(
                     "SELECT ",
-                    columns!(),
+                    columns_with_groups!(),
                     " FROM resource WHERE external_id = ? AND kind = ? ORDER BY seq LIMIT 100"
                 ),
                 &[id.as_str().into(), number],
             ),
-            Lookup::Email(value) => self.stored(
+            Lookup::Email(value) => self.stored_with_groups(
                 concat!(
                     "SELECT ",
-                    columns!(),
+                    columns_with_groups!(),
                     " FROM resource WHERE seq IN (SELECT seq FROM email WHERE value = ?) AND kind = ?
                         ORDER BY seq LIMIT 100"
                 ),
@@ -299,8 +279,8 @@ impl<S: Sql> Store<S> {
     pub(crate) fn insert(&self, kind: Kind, content: &Content<'_>, now_ms: i64) -> Result<i64, SqlError> {
         let columns = Columns::of(kind, content.resource);
         let inserted = self.integers(
-            "INSERT INTO resource (kind, id, name, external_id, display, created, modified, version, origin_meta, body)
-                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, 1, ?7, ?8) RETURNING seq",
+            "INSERT INTO resource (kind, id, name, external_id, display, created, modified, version, origin_meta, body, sign)
+                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, 1, ?7, ?8, ?9) RETURNING seq",
             &[
                 number(kind).into(),
                 columns.id.into(),
@@ -310,6 +290,7 @@ impl<S: Sql> Store<S> {
                 now_ms.into(),
                 content.origin_meta.into(),
                 columns.body.as_str().into(),
+                columns.sign.into(),
             ],
         )?;
         let seq = inserted.first().copied().ok_or_else(|| SqlError::new("nothing was inserted"))?;
@@ -331,8 +312,8 @@ impl<S: Sql> Store<S> {
         let before = Columns::of(old.kind, &before);
         if (before.name != columns.name) || (before.display != columns.display) {
             self.sql.query(
-                "UPDATE resource SET name = ?2, display = ?3 WHERE seq = ?1",
-                &[old.seq.into(), columns.name.as_str().into(), columns.display.into()],
+                "UPDATE resource SET name = ?2, display = ?3, sign = ?4 WHERE seq = ?1",
+                &[old.seq.into(), columns.name.as_str().into(), columns.display.into(), columns.sign.into()],
             )?;
         }
         if before.external_id != columns.external_id {
@@ -377,6 +358,23 @@ impl<S: Sql> Store<S> {
             )?;
             self.sql.query("DELETE FROM email WHERE seq = ?", &[stored.seq.into()])?;
             self.add_emails(stored.seq, &columns.emails)?;
+        }
+        Ok(())
+    }
+
+    /// Gives signs to groups that have none yet, as many as can be at once; what has none stays right, and
+    /// takes longer.
+    pub(crate) fn sign_anew(&self) -> Result<(), SqlError> {
+        let text = concat!(
+            "SELECT ",
+            columns!(),
+            " FROM resource WHERE kind = 1 AND sign IS NULL ORDER BY seq LIMIT 20000"
+        );
+        for stored in self.stored(text, &[])? {
+            let resource = stored.resource()?;
+            let sign = Columns::of(Kind::Group, &resource).sign;
+            self.sql
+                .query("UPDATE resource SET sign = ?2 WHERE seq = ?1", &[stored.seq.into(), sign.into()])?;
         }
         Ok(())
     }
@@ -441,6 +439,8 @@ struct Columns<'a> {
     name: String,
     external_id: Option<&'a str>,
     display: Option<&'a str>,
+    /// Of a group whose identifier is the same in URLs.
+    sign: Option<i64>,
     /// Folded addresses, a JSON array.
     emails: String,
     body: String,
@@ -466,13 +466,21 @@ impl<'a> Columns<'a> {
             .filter(|(name, _)| !matches!(name.as_str(), "meta" | "groups" | "members"))
             .map(|(name, value)| (name.clone(), value.clone()))
             .collect();
+        let id = text("id").unwrap_or_default();
+        let has_sign = kind == Kind::Group && is_plain(id);
         Self {
-            id: text("id").unwrap_or_default(),
+            id,
             name: fold(named.unwrap_or_default()),
             external_id: text("externalId"),
             display: if kind == Kind::Group { named } else { None },
+            sign: has_sign.then(|| i64::from(sign(id, named, true))),
             emails: json!(emails).to_string(),
             body: Value::Object(body).to_string(),
         }
     }
+}
+
+/// Whether an identifier is the same in JSON and in URLs.
+fn is_plain(id: &str) -> bool {
+    encode(id) == id
 }

@@ -59,5 +59,5 @@ fn plain(response: Response) -> ScimResponse {
     let header = |name: &'static str| Some((name, response.header(name)?.to_owned()));
     let headers = ["etag", "location"].into_iter().filter_map(header).collect();
     let body = response.text().filter(|body| !body.is_empty()).map(str::to_owned);
-    ScimResponse { status: response.status, headers, body, fault: None }
+    ScimResponse { status: response.status, headers, body, ..ScimResponse::default() }
 }

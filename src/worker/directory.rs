@@ -10,7 +10,7 @@ use crate::deletion;
 use crate::environment::{Environment, new_uuid, now_ms};
 use crate::gate::used_before;
 use crate::http::{
-    BODY_LIMIT, BodyError, Headers, Request, Response, SCIM_JSON, answer, read, run, scim_error,
+    BODY_LIMIT, BodyError, Headers, Request, Response, SCIM_JSON, answer, answer_held, read, run, scim_error,
 };
 use crate::journal::Journal;
 use crate::lock::Locks;
@@ -331,7 +331,7 @@ pub(crate) fn respond(response: ScimResponse, headers: &[(&str, &str)]) -> Resul
         console_error!("directory: {fault}");
     }
     let mut all: Vec<(&str, &str)> = Vec::new();
-    if response.body.is_some() {
+    if response.body.is_some() || response.held.is_some() {
         all.push(("content-type", SCIM_JSON));
     }
     if response.headers.iter().any(|(name, _)| *name == "etag") {
@@ -340,7 +340,10 @@ pub(crate) fn respond(response: ScimResponse, headers: &[(&str, &str)]) -> Resul
     }
     all.extend(response.headers.iter().map(|(name, value)| (*name, value.as_str())));
     all.extend_from_slice(headers);
-    answer(response.status, &all, response.body)
+    match response.held.as_ref().and_then(|held| held.get::<JsValue>()) {
+        Some(text) => answer_held(response.status, &all, text.clone()),
+        None => answer(response.status, &all, response.body),
+    }
 }
 
 pub(crate) fn internal(error: SqlError) -> Error {

@@ -22,6 +22,9 @@ extern "C" {
 
     #[wasm_bindgen(catch)]
     fn respond(status: u16, headers: &str, body: Option<&[u8]>) -> std::result::Result<JsValue, JsValue>;
+
+    #[wasm_bindgen(catch, js_name = respondHeld)]
+    fn respond_held(status: u16, headers: &str, body: &JsValue) -> std::result::Result<JsValue, JsValue>;
 }
 
 /// The headers that are read of every request, as `edge.js` has them.
@@ -166,6 +169,8 @@ pub(crate) struct Response {
 
 enum Body {
     Text(Option<String>),
+    /// A text of the host's.
+    Held(JsValue),
     Host(web_sys::Response),
 }
 
@@ -192,7 +197,7 @@ impl Response {
     pub(crate) fn text(&self) -> Option<&str> {
         match &self.body {
             Body::Text(text) => text.as_deref(),
-            Body::Host(_) => None,
+            Body::Held(_) | Body::Host(_) => None,
         }
     }
 
@@ -214,6 +219,7 @@ impl Response {
     pub(crate) fn into_host(self) -> std::result::Result<JsValue, JsValue> {
         match self.body {
             Body::Text(text) => respond(self.status, &self.headers, text.as_deref().map(str::as_bytes)),
+            Body::Held(text) => respond_held(self.status, &self.headers, &text),
             Body::Host(raw) => Ok(raw.into()),
         }
     }
@@ -231,6 +237,11 @@ pub(crate) fn answer(status: u16, headers: &[(&str, &str)], body: Option<String>
         response.add(name, value)?;
     }
     Ok(response)
+}
+
+/// An answer with a text that the host has already.
+pub(crate) fn answer_held(status: u16, headers: &[(&str, &str)], text: JsValue) -> Result<Response> {
+    Ok(Response { body: Body::Held(text), ..answer(status, headers, None)? })
 }
 
 /// A SCIM error as an answer.

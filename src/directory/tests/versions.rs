@@ -8,12 +8,13 @@ use scim_edge_scim::endpoint::Kind;
 use serde_json::json;
 use support::{Client, native};
 
-const DUMPS: [(i64, &str); 5] = [
+const DUMPS: [(i64, &str); 6] = [
     (1, include_str!("versions/1.sql")),
     (2, include_str!("versions/2.sql")),
     (3, include_str!("versions/3.sql")),
     (4, include_str!("versions/4.sql")),
     (5, include_str!("versions/5.sql")),
+    (6, include_str!("versions/6.sql")),
 ];
 
 #[test]
@@ -45,6 +46,9 @@ fn a_database_of_any_version_is_carried_forward_whole() {
         assert_eq!(ann["userName"], "Ann@Example.com");
         assert_eq!(ann["groups"][0]["display"], "Staff");
         assert_eq!(ann["meta"]["created"], "2026-11-18T11:06:40.000Z");
+        // What a list shows is what a read shows, groups and versions included.
+        let listed = client.expect(200, "GET", "/Users", None);
+        assert_eq!(listed["Resources"][0], ann, "version {version}");
         let staff = client.expect(200, "GET", "/Groups/g1", None);
         assert_eq!(staff["members"].as_array().map(Vec::len), Some(2), "version {version}");
         assert_eq!(staff["members"][0]["display"], "Ann");
