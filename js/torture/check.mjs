@@ -28,6 +28,7 @@ export function check({ accounts, operations }) {
     const own = registers[operation.account];
     checkIsolation(operation, Object.keys(accounts), report);
     if (operation.what === "write") checkWrite(own, operation, report);
+    else if (operation.what === "refresh") noteRefresh(own, operation);
     else checkRead(own, operation, report);
   }
   return violations;
@@ -100,6 +101,17 @@ function checkWrite(registers, operation, report) {
         const cascade = pair.entries.findIndex(({ because, at }) => because === id && at >= start && at <= end);
         if (cascade > 0) pair.raise(end, cascade, `operation ${n} had deleted the user`);
       }
+    }
+  }
+}
+
+/** What was read anew is shown from then on, as it was when that was asked for. */
+function noteRefresh(registers, { n, start, end, status, refreshed = [] }) {
+  if (status !== 200) return;
+  for (const id of refreshed) {
+    for (const field of registers.fields(id)) {
+      const register = registers.get(id, field);
+      register.raise(end, register.before(start), `operation ${n} had it read anew`);
     }
   }
 }

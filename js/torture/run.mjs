@@ -11,6 +11,7 @@ import { check } from "./check.mjs";
 import { read, work } from "./clients.mjs";
 import { Faults } from "./faults.mjs";
 import { serveOrigin } from "./origin.mjs";
+import { operate } from "./operator.mjs";
 import { random } from "./random.mjs";
 import { now } from "./truth.mjs";
 
@@ -60,6 +61,8 @@ export async function torture({ seconds, seed, clients = 8, wrapper, say = () =>
         Array.from({ length: clients }, (_, own) => work({ ...world, random: choices(`${world.account} ${own}`) }, own, clients)),
       ),
       ...worlds.map((world) => behind(world, choices(`behind ${world.account}`))),
+      ...worlds.map((world) => operate(world, gateway.rootKey, choices(`operator ${world.account}`))),
+      clocks({ origin, faults, random: choices("clocks"), end }),
       interrupt({ gateway, faults, random: choices("kills"), end }),
       outages({ origin, faults, random: choices("outages"), end }),
       reconfigure({ gateway, origin, faults, random: choices("settings"), end }),
@@ -179,6 +182,16 @@ async function outages({ origin, faults, random: choices, end }) {
     origin.setDown(true);
     await sleep(choices.between(1_000, 4_000));
     origin.setDown(false);
+  }
+}
+
+/** The clock of the origin jumps, by less than the gateway allows for. */
+async function clocks({ origin, faults, random: choices, end }) {
+  for (;;) {
+    await sleep(choices.between(8_000, 20_000));
+    if (now() > end) return;
+    faults.count("clock change");
+    for (const truth of Object.values(origin.truths)) truth.clock = choices.between(-240_000, 240_000);
   }
 }
 
