@@ -122,8 +122,9 @@ impl Directory {
         for _ in 0..REREADS {
             let since = self.memory.races.moment();
             let Ok(answered) = self.get(origin, path.clone()).await else { return Ok(false) };
-            // A page that was asked for later may have come before.
-            if since.is_written(kind, id) {
+            // A page that was asked for later may have come before, or a pass may have begun that shows no more
+            // of it.
+            if since.is_written(kind, id) || since.is_before_pass() {
                 continue;
             }
             let done = match answered.status {

@@ -152,7 +152,13 @@ impl Directory {
         if position == Position::first(Kind::User) {
             self.memory.races.note_pass();
             // A fill that begins again keeps what it has, which is as old as its first beginning.
-            state.fill_began.get_or_insert(turn);
+            if state.fill_began.is_none() {
+                store.begin_fill().map_err(internal)?;
+                state.fill_began = Some(turn);
+                if !self.save(state)? {
+                    return Ok(None);
+                }
+            }
             self.learn(origin, state).await?;
             state.fill_total = match (
                 self.total(origin, Kind::User, None, state).await?,
