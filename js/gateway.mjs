@@ -20,15 +20,16 @@ export const COMPATIBILITY_DATE = "2026-04-01";
  * Serves the gateway on loopback. All of its data is under `state`: a later run finds it again, also
  * after a kill.
  *
- * @param {{ port: number, state: string, rootKey?: string, wrapper?: string, console?: boolean,
+ * @param {{ port: number, state: string, rootKey?: string, wrapper?: string, other?: string, console?: boolean,
  *   output?: (line: string) => void, bindings?: object }} options `port` 0 takes a free one; `wrapper` is a module
- *   in front of the bundle, for tests that break it on purpose; `console` serves the operators' console too, with
+ *   in front of the bundle, for tests that break it on purpose; `other` is the folder of another bundle, which a
+ *   `wrapper` finds below `./other`; `console` serves the operators' console too, with
  *   a router in front of the Worker as on the platform; `output` gets each line that the Worker writes, without
  *   it all but the lines about requests are shown; `bindings` are Miniflare's options for those that need not be
  *   there.
  * @returns {Promise<{ url: string, rootKey: string, workerd: number[], stop: () => Promise<void> }>}
  */
-export async function serve({ port, state, rootKey, wrapper, console = false, output: write = show, bindings = {} }) {
+export async function serve({ port, state, rootKey, wrapper, other, console = false, output: write = show, bindings = {} }) {
   const { Log, LogLevel, Miniflare } = await import("miniflare");
   mkdirSync(state, { recursive: true, mode: 0o700 });
   await endOrphan(state);
@@ -48,8 +49,8 @@ export async function serve({ port, state, rootKey, wrapper, console = false, ou
     modulesRoot: built,
     modules: [
       ...(wrapper ? [{ type: "ESModule", path: join(built, "wrapper.js"), contents: wrapper }] : []),
-      { type: "ESModule", path: join(built, "index.js") },
-      { type: "CompiledWasm", path: join(built, "index_bg.wasm") },
+      ...bundle(built, built),
+      ...(other ? bundle(join(built, "other"), other) : []),
     ],
     compatibilityDate: COMPATIBILITY_DATE,
     bindings: {
@@ -85,6 +86,14 @@ export async function serve({ port, state, rootKey, wrapper, console = false, ou
       rmSync(join(state, "workerd.pid"), { force: true });
     },
   };
+}
+
+/** The modules of the bundle in `folder`, as if it were `at` another place. */
+function bundle(at, folder) {
+  return [
+    { type: "ESModule", path: join(at, "index.js"), contents: readFileSync(join(folder, "index.js"), "utf8") },
+    { type: "CompiledWasm", path: join(at, "index_bg.wasm"), contents: readFileSync(join(folder, "index_bg.wasm")) },
+  ];
 }
 
 /** Shows a line, unless it is one of those that there are for every request. */

@@ -24,13 +24,22 @@ export function check({ accounts, operations }) {
   }
   checkPairs(registers, operations, report);
   const ended = operations.filter(({ end }) => end !== null).sort((a, b) => a.end - b.end);
-  for (const operation of ended) {
+  const starts = earliest(ended);
+  for (const [place, operation] of ended.entries()) {
     const own = registers[operation.account];
+    own.move(starts[place], operation.end);
     checkIsolation(operation, Object.keys(accounts), report);
     if (operation.what === "write") checkWrite(own, operation, report);
+    else if (operation.what === "refresh") noteRefresh(own, operation);
     else checkRead(own, operation, report);
   }
   return violations;
+}
+
+/** When the first of what is still to come began, for each place in a list. */
+function earliest(operations) {
+  let least = Infinity;
+  return operations.toReversed().map(({ start }) => (least = Math.min(least, start))).toReversed();
 }
 
 /** Every token is written once: one that comes back was put back by a stale write (rule 7). */
@@ -104,6 +113,17 @@ function checkWrite(registers, operation, report) {
   }
 }
 
+/** What was read anew is shown from then on, as it was when that was asked for. */
+function noteRefresh(registers, { n, start, end, status, refreshed = [] }) {
+  if (status !== 200) return;
+  for (const id of refreshed) {
+    for (const field of registers.fields(id)) {
+      const register = registers.get(id, field);
+      register.raise(end, register.before(start), `operation ${n} had it read anew`);
+    }
+  }
+}
+
 /** Where in which registers a write took effect. */
 function effects(registers, { id, wrote = {}, deletes, member: pair, start, end }) {
   const found = [];
@@ -152,7 +172,11 @@ function checkRead(registers, operation, report) {
     if (!(id in operation.shows) && !registers.isClosed(id, operation.start)) checkAbsent(registers, id, operation, report);
   }
   for (const [user, groups] of Object.entries(groupsOf ?? {})) {
-    for (const group of registers.ids("Group")) {
+    for (const group of new Set([...registers.ids("Group"), ...groups])) {
+      if (registers.kind(group) === undefined) {
+        report(2, `operation ${operation.n} showed ${group}, which the origin never had`);
+        continue;
+      }
       const present = groups.includes(group) ? true : undefined;
       if (!present && registers.isClosed(group, operation.start)) continue;
       checkValue(registers.get(group, member(user)), present, operation, `the groups of ${user}: ${group}`, report);

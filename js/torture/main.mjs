@@ -1,4 +1,4 @@
-// `npm run torture -- [--seconds N] [--seed S] [--broken RULE]`: proves the contract of
+// `npm run torture -- [--seconds N] [--seed S] [--broken RULE] [--with FOLDER] [--history FILE]`: proves the contract of
 // `docs/consistency.md` by fault injection. Exits with 1 where it does not hold.
 
 import { writeFileSync } from "node:fs";
@@ -13,7 +13,7 @@ const SHOWN = 20;
 
 async function main() {
   const { values } = parseArgs({
-    options: { seconds: { type: "string" }, seed: { type: "string" }, broken: { type: "string" }, history: { type: "string" } },
+    options: Object.fromEntries(["seconds", "seed", "broken", "with", "history"].map((name) => [name, { type: "string" }])),
   });
   const seconds = number("seconds", values.seconds ?? "60", 1, 86_400);
   const seed = number("seed", values.seed ?? String(Date.now() % 1_000_000), 0, 2 ** 32 - 1);
@@ -22,7 +22,7 @@ async function main() {
   await setup();
   if (broken) say(`The bundle is broken on purpose, rule ${values.broken}: ${broken.what}`);
   say(`Torture for ${seconds} s with the seed ${seed}`);
-  const result = await torture({ seconds, seed, wrapper: broken?.module, say: (line) => say(`  … ${line}`) });
+  const result = await torture({ seconds, seed, wrapper: broken?.module, other: values.with, say: (line) => say(`  … ${line}`) });
   if (values.history) writeFileSync(values.history, JSON.stringify({ accounts: result.accounts, operations: result.history }));
   report(result);
   say(`seed            ${seed}`);

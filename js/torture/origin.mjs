@@ -1,7 +1,7 @@
 // The origin: a SCIM server for two accounts that has every fault of `faults.mjs` and keeps the truth.
 //
-// `alpha` can do what SCIM asks for; `beta` has neither PATCH nor versions nor filters, so that the
-// gateway has to make up for them. An index page shows at most seven resources, so that a pass over
+// `alpha` can do what SCIM asks for, and says when things were modified; `beta` has neither PATCH nor versions
+// nor filters nor times, so that the gateway has to make up for them. An index page shows at most seven resources, so that a pass over
 // the directory takes several.
 
 import { createServer } from "node:http";
@@ -10,9 +10,12 @@ import { Truth, now } from "./truth.mjs";
 
 const PAGE = 7;
 
+const isFull = (account) => account === "alpha";
+
 /** Serves the accounts. `problems` gets what no request of the gateway's may ever be. */
 export async function serveOrigin({ random, faults, accounts, problems }) {
   const truths = Object.fromEntries(accounts.map((account) => [account, new Truth()]));
+  for (const account of accounts) truths[account].hasTimes = isFull(account);
   const open = new Map();
   let isDown = false;
   const http = createServer((request, response) => {
@@ -59,10 +62,10 @@ export async function serveOrigin({ random, faults, accounts, problems }) {
     if (asked.segment === "ServiceProviderConfig") return { status: 200, body: configuration(asked.account) };
     const kind = { Users: "User", Groups: "Group" }[asked.segment];
     if (!truth || !kind) return { status: 404, body: { status: "404" } };
-    const full = asked.account === "alpha";
+    const full = isFull(asked.account);
     const show = (it, status = 200) => {
       const version = `W/"${truth.version(it.id)}"`;
-      const meta = { resourceType: kind, ...(full && { version }) };
+      const meta = { resourceType: kind, ...(full && { version, lastModified: it.modified }) };
       return { status, headers: full ? { etag: version } : {}, body: { ...shown(truth, it), meta } };
     };
     const body = asked.text === "" ? undefined : JSON.parse(asked.text);
@@ -120,19 +123,30 @@ function send({ socket }, response, { status, headers, body, truncated }) {
 }
 
 function configuration(account) {
-  const supported = account === "alpha";
+  const supported = isFull(account);
   const features = ["patch", "filter", "etag", "sort", "bulk"].map((name) => [name, { supported }]);
   return { schemas: ["urn:ietf:params:scim:schemas:core:2.0:ServiceProviderConfig"], ...Object.fromEntries(features) };
 }
 
 function list(truth, kind, query, show) {
-  const filter = /^(\w+) eq "([^"]*)"$/.exec(query.get("filter") ?? "");
+  const [, attribute, operator, value] = /^([\w.]+) (eq|gt) "([^"]*)"$/.exec(query.get("filter") ?? "") ?? [];
   const all = truth.ids(kind).map((id) => truth.get(id));
-  const found = filter ? all.filter(({ state }) => state[filter[1]] === filter[2]) : all;
+  const found = all.filter(({ state, modified }) => {
+    if (operator === "gt") return new Date(modified) > new Date(value);
+    return operator === undefined || state[attribute] === value;
+  });
   const start = Number(query.get("startIndex") ?? 1);
   const count = query.has("startIndex") ? PAGE : Number(query.get("count") ?? 100);
   const page = found.slice(start - 1, start - 1 + count).map(show);
   return { status: 200, body: { schemas: [LIST], totalResults: found.length, startIndex: start, itemsPerPage: page.length, Resources: page } };
+}
+
+/** A resource as the origin shows it now; nothing where it is gone, or has no times. */
+export function showVersion(truth, id) {
+  const it = truth.get(id);
+  if (!it || !truth.hasTimes) return undefined;
+  const meta = { resourceType: it.kind, version: `W/"${truth.version(id)}"`, lastModified: it.modified };
+  return { ...shown(truth, it), meta };
 }
 
 function shown(truth, { id, kind, state }) {

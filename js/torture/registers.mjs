@@ -43,14 +43,17 @@ export class Register {
 /** The registers of an account's resources. */
 export class Registers {
   #ofResource = new Map();
-  #ofKind = { User: [], Group: [] };
+  /** What is not there yet, the next last. */
+  #coming = [];
+  #current = { User: new Set(), Group: new Set() };
   #written = new Map();
 
   constructor(resources) {
     for (const [id, { kind, versions }] of Object.entries(resources)) {
       this.#ofResource.set(id, { kind, fields: fieldsOf(versions) });
-      this.#ofKind[kind].push(id);
+      this.#coming.push({ id, kind, at: versions[0].at });
     }
+    this.#coming.sort((a, b) => b.at - a.at);
     for (const [id, field, register] of this.all()) {
       for (const [index, { value }] of register.entries.entries()) {
         const key = `${field} ${value}`;
@@ -83,9 +86,20 @@ export class Registers {
     return fields.get(field);
   }
 
-  /** The ids of a kind. */
+  /** From now on only what begins after `start` and ends by `end` is looked at. */
+  move(start, end) {
+    while (this.#coming.length > 0 && this.#coming.at(-1).at <= end) {
+      const { id, kind } = this.#coming.pop();
+      this.#current[kind].add(id);
+    }
+    for (const ids of Object.values(this.#current)) {
+      for (const id of ids) if (this.isClosed(id, start)) ids.delete(id);
+    }
+  }
+
+  /** The ids of a kind, but for what readers knew to be deleted before, or is created later. */
   ids(kind) {
-    return this.#ofKind[kind];
+    return this.#current[kind];
   }
 
   /** The names of a resource's registers. */

@@ -11,6 +11,7 @@ import { check } from "./check.mjs";
 import { read, work } from "./clients.mjs";
 import { Faults } from "./faults.mjs";
 import { serveOrigin } from "./origin.mjs";
+import { operate } from "./operator.mjs";
 import { random } from "./random.mjs";
 import { now } from "./truth.mjs";
 
@@ -21,9 +22,10 @@ const QUIET_MS = 120_000;
 
 /**
  * Tortures the gateway for `seconds`, then waits for it to come to rest, and checks the history.
- * `wrapper` is a module that breaks the bundle on purpose.
+ * `wrapper` is a module that breaks the bundle on purpose; `other` is the folder of a bundle of another version, which
+ * deployments mix with this one.
  */
-export async function torture({ seconds, seed, clients = 8, wrapper, say = () => {} }) {
+export async function torture({ seconds, seed, clients = 8, wrapper, other, say = () => {} }) {
   await build();
   const folder = mkdtempSync(join(tmpdir(), "scim-edge-torture-"));
   const choices = (name) => random(seed, name);
@@ -31,7 +33,7 @@ export async function torture({ seconds, seed, clients = 8, wrapper, say = () =>
   const faults = new Faults(choices("faults"));
   const origin = await serveOrigin({ random: choices("origin"), faults, accounts: ACCOUNTS, problems });
   for (const account of ACCOUNTS) populate(account, origin.truths[account]);
-  const gateway = await restartable({ state: join(folder, "gateway"), wrapper });
+  const gateway = await restartable({ state: join(folder, "gateway"), wrapper, other }, choices("deployments"));
   const history = [];
   const tokens = { next: 1000, operations: 0 };
   const answers = {};
@@ -60,6 +62,8 @@ export async function torture({ seconds, seed, clients = 8, wrapper, say = () =>
         Array.from({ length: clients }, (_, own) => work({ ...world, random: choices(`${world.account} ${own}`) }, own, clients)),
       ),
       ...worlds.map((world) => behind(world, choices(`behind ${world.account}`))),
+      ...worlds.map((world) => operate(world, gateway.rootKey, choices(`operator ${world.account}`))),
+      clocks({ origin, faults, random: choices("clocks"), end }),
       interrupt({ gateway, faults, random: choices("kills"), end }),
       outages({ origin, faults, random: choices("outages"), end }),
       reconfigure({ gateway, origin, faults, random: choices("settings"), end }),
@@ -81,21 +85,23 @@ export async function torture({ seconds, seed, clients = 8, wrapper, say = () =>
 }
 
 /** A gateway that can be killed and started again where it was. */
-async function restartable(options) {
+async function restartable(options, choices) {
   let gateway = await serve({ ...options, port: 0 });
   const port = Number(new URL(gateway.url).port);
   let ready = Promise.resolve();
   let kills = 0;
+  let deployed = {};
   const again = async (end) => {
     let done;
     ready = new Promise((resolve) => (done = resolve));
     await end();
     await gateway.stop();
-    gateway = await serve({ ...options, port });
+    gateway = await serve({ ...options, ...deployed, port });
     done();
   };
   return {
     url: () => gateway.url,
+    mixes: Boolean(options.other),
     rootKey: gateway.rootKey,
     ready: () => ready,
     kills: () => kills,
@@ -106,9 +112,18 @@ async function restartable(options) {
         kills += 1;
         for (const pid of gateway.workerd) process.kill(pid, "SIGKILL");
       }),
-    /** Ends workerd as a deployment does, and starts it again. */
-    deploy: () => again(async () => {}),
+    /** Ends workerd as a deployment does, and starts it again; Worker and objects may be of two versions then. */
+    deploy() {
+      if (options.other) deployed = { wrapper: mixed(choices) };
+      return again(async () => {});
+    },
   };
+}
+
+/** A module whose Worker and whose objects are of either version. */
+function mixed(choices) {
+  const version = () => choices.pick(["./index.js", "./other/index.js"]);
+  return `export { default } from "${version()}"; export { Account, Directory } from "${version()}";`;
 }
 
 async function configure(gateway, account, url) {
@@ -161,7 +176,7 @@ async function interrupt({ gateway, faults, random: choices, end }) {
   for (;;) {
     await sleep(choices.between(5_000, 13_000));
     if (now() > end - 3_000) return;
-    if (choices.chance(0.2)) {
+    if (choices.chance(gateway.mixes ? 0.5 : 0.2)) {
       faults.count("deploy");
       await gateway.deploy();
     } else {
@@ -179,6 +194,16 @@ async function outages({ origin, faults, random: choices, end }) {
     origin.setDown(true);
     await sleep(choices.between(1_000, 4_000));
     origin.setDown(false);
+  }
+}
+
+/** The clock of the origin jumps, by less than the gateway allows for. */
+async function clocks({ origin, faults, random: choices, end }) {
+  for (;;) {
+    await sleep(choices.between(8_000, 20_000));
+    if (now() > end) return;
+    faults.count("clock change");
+    for (const truth of Object.values(origin.truths)) truth.clock = choices.between(-240_000, 240_000);
   }
 }
 

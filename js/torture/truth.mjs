@@ -9,6 +9,10 @@ export const now = () => performance.now();
 export class Truth {
   /** id → `{ kind, versions: [{ at, by, received?, because?, state }] }`; a `state` of null: deleted. */
   resources = new Map();
+  /** Whether it tells when things were modified. */
+  hasTimes = false;
+  /** How far its clock is off, in milliseconds. */
+  clock = 0;
   #alive = new Map();
   #gone = [];
 
@@ -65,7 +69,9 @@ export class Truth {
     return this.resources.get(id).versions.length;
   }
 
-  #commit({ id, state }, made) {
+  #commit(it, made) {
+    const { id, state } = it;
+    it.modified = new Date(Date.now() + this.clock).toISOString();
     this.resources.get(id).versions.push({ at: now(), ...made, state: structuredClone(state) });
   }
 }

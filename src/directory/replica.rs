@@ -140,25 +140,33 @@ impl<S: Sql> Directory<S> {
         self.store.set_state(CIRCUIT, &text)
     }
 
-    /// Empties the directory and begins a copy of an origin.
+    /// Empties the directory and begins a copy of an origin. What is not known of writes stays unknown: it may
+    /// be the same origin at another address.
     pub fn begin_replica(&self, origin: &str) -> Result<State, SqlError> {
         let state = State::new(origin);
         self.store.sql.transaction(|| {
-            for text in [
-                "DELETE FROM member",
-                "DELETE FROM email",
-                "DELETE FROM resource",
-                "DELETE FROM intent",
-                "DELETE FROM seen",
-                "DELETE FROM extension WHERE learned = 1",
-            ] {
-                self.store.sql.query(text, &[])?;
-            }
-            self.store.sql.query("UPDATE tally SET count = 0", &[])?;
+            self.clear()?;
+            self.store.sql.query("DELETE FROM seen", &[])?;
+            self.store.sql.query("DELETE FROM extension WHERE learned = 1", &[])?;
             self.set_replica(&state)
         })?;
         self.reload_schemas()?;
         Ok(state)
+    }
+
+    /// Empties the directory for a fill that begins: what came before may be gone from the origin, which no
+    /// page would show.
+    pub fn begin_fill(&self) -> Result<(), SqlError> {
+        self.store.sql.transaction(|| self.clear())
+    }
+
+    fn clear(&self) -> Result<(), SqlError> {
+        for text in
+            ["DELETE FROM member", "DELETE FROM email", "DELETE FROM resource", "UPDATE tally SET count = 0"]
+        {
+            self.store.sql.query(text, &[])?;
+        }
+        Ok(())
     }
 
     /// Takes over a resource as the origin shows it (below `base`). Returns its id; none where the

@@ -83,6 +83,7 @@ impl Directory {
         if purpose == Purpose::Resync {
             (state.lists_members, state.hides_members, state.filters_times) = (false, false, None);
         }
+        self.memory.races.note_pass();
         (state.wanted, state.pass) = (None, Some(Pass::new(purpose, now_ms())));
         store.begin_pass().map_err(internal)?;
         store.set_replica(state).map_err(internal)
@@ -125,7 +126,7 @@ impl Directory {
         counts.here = store.count(kind).map_err(internal)?;
         counts.origin = if by_cursor { read } else { total };
         if pass.purpose == Purpose::Changes {
-            match self.same_count(origin, kind, state).await? {
+            match self.same_count(origin, kind, &state.changes_filter(), state).await? {
                 Some(true) => {}
                 Some(false) => {
                     // Something was deleted, or missed.
@@ -145,17 +146,58 @@ impl Directory {
     }
 
     /// Whether origin and copy have the same number of resources. None where the origin cannot be read.
-    async fn same_count(&self, origin: &Origin, kind: Kind, state: &State) -> Result<Option<bool>> {
+    ///
+    /// What is gone and what is new cancel each other in a count. So it tells something only where nothing new
+    /// is found by asking once more, after it.
+    async fn same_count(
+        &self,
+        origin: &Origin,
+        kind: Kind,
+        filter: &str,
+        state: &mut State,
+    ) -> Result<Option<bool>> {
         for _ in 0..COUNTS {
             let since = self.memory.races.moment();
             let Ok(total) = self.total(origin, kind, None, state).await? else { return Ok(None) };
-            if self.store()?.count(kind).map_err(internal)? == total {
-                return Ok(Some(true));
-            }
-            if !since.any_raced() {
-                break;
+            let Some(is_quiet) = self.finds_nothing(origin, kind, filter, state).await? else {
+                return Ok(None);
+            };
+            if is_quiet && !since.any_come_or_gone() {
+                return Ok(Some(self.store()?.count(kind).map_err(internal)? == total));
             }
         }
+        Ok(Some(false))
+    }
+
+    /// Whether the copy has all that was modified already; what it has not it takes over. None where the
+    /// origin cannot be read.
+    async fn finds_nothing(
+        &self,
+        origin: &Origin,
+        kind: Kind,
+        filter: &str,
+        state: &mut State,
+    ) -> Result<Option<bool>> {
+        let mut position = Position::first(kind);
+        let mut is_quiet = true;
+        for _ in 0..PAGES {
+            let Ok(page) = self.read_page(origin, kind, &position, Some(filter), state).await? else {
+                return Ok(None);
+            };
+            for shown in &page.resources {
+                let compared = self.store()?.compare(kind, shown, &origin.base).map_err(internal)?;
+                is_quiet &= compared != Some(Comparison::Missing);
+            }
+            if self.absorb_page(origin, &page, state).await?.is_none() {
+                return Ok(None);
+            }
+            match position.advance(page.place, pages_by_cursor(state)) {
+                Step::Page => {}
+                Step::End => return Ok(Some(is_quiet)),
+                Step::Unrest => return Ok(None),
+            }
+        }
+        // Too much to be read in one go: a whole pass it is.
         Ok(Some(false))
     }
 

@@ -4,6 +4,8 @@
 //! what comes back is held against what ended since then: an answer that is older than a write must not
 //! overwrite it, and a group that was asked for before a user was deleted must not bring the user back.
 //!
+//! **A pass that began meanwhile** makes an answer too old as well: the copy will say that it is as of the pass.
+//!
 //! **A write under way that somebody has seen** at the origin, by a read that was forwarded, is marked: later
 //! reads ask the origin too, until the copy has it.
 
@@ -22,6 +24,10 @@ pub(crate) struct Races {
     written: RefCell<HashMap<Key, u64>>,
     /// Resources that are gone, the same way.
     gone: RefCell<HashMap<String, u64>>,
+    /// When the last pass over the origin began.
+    pass: Cell<u64>,
+    /// When a resource was last created or deleted.
+    come_or_gone: Cell<u64>,
     /// The moments that somebody holds, and how many do.
     moments: RefCell<BTreeMap<u64, usize>>,
     under_way: RefCell<HashMap<u64, UnderWay>>,
@@ -31,6 +37,8 @@ struct UnderWay {
     kind: Kind,
     /// None for what is to be created.
     id: Option<String>,
+    /// Whether it creates or deletes.
+    comes_or_goes: bool,
     /// Whether somebody may have seen it at the origin.
     is_seen: bool,
 }
@@ -51,9 +59,10 @@ impl Races {
     }
 
     /// A write is under way until the guard is dropped.
-    pub(crate) fn begin(&self, kind: Kind, id: Option<&str>) -> Write<'_> {
+    pub(crate) fn begin(&self, kind: Kind, id: Option<&str>, method: &str) -> Write<'_> {
         let number = self.next();
-        let under_way = UnderWay { kind, id: id.map(str::to_owned), is_seen: false };
+        let comes_or_goes = matches!(method, "POST" | "DELETE");
+        let under_way = UnderWay { kind, id: id.map(str::to_owned), comes_or_goes, is_seen: false };
         self.under_way.borrow_mut().insert(number, under_way);
         Write { races: self, number }
     }
@@ -61,15 +70,24 @@ impl Races {
     /// The copy of a resource was made right.
     pub(crate) fn note(&self, kind: Kind, id: &str) {
         let number = self.next();
-        self.written.borrow_mut().insert((kind, id.to_owned()), number);
-        self.prune();
+        // Nobody asks: nobody can have raced with it.
+        if !self.moments.borrow().is_empty() {
+            self.written.borrow_mut().insert((kind, id.to_owned()), number);
+        }
     }
 
     /// A resource is gone.
     pub(crate) fn note_gone(&self, kind: Kind, id: &str) {
         self.note(kind, id);
-        self.gone.borrow_mut().insert(id.to_owned(), self.count.get());
-        self.prune();
+        self.come_or_gone.set(self.count.get());
+        if !self.moments.borrow().is_empty() {
+            self.gone.borrow_mut().insert(id.to_owned(), self.count.get());
+        }
+    }
+
+    /// A pass over the origin begins.
+    pub(crate) fn note_pass(&self) {
+        self.pass.set(self.next());
     }
 
     /// Somebody has seen the origin as it is.
@@ -107,13 +125,18 @@ impl Moment<'_> {
             || under_way.values().any(|write| write.kind == kind && write.id.as_deref() == Some(id))
     }
 
-    /// Whether anything was written since then, or is being written.
-    pub(crate) fn any_raced(&self) -> bool {
-        let written = self.races.written.borrow();
-        !self.races.under_way.borrow().is_empty() || written.values().any(|number| *number > self.at)
+    /// Whether something was created or deleted since then, or is being.
+    pub(crate) fn any_come_or_gone(&self) -> bool {
+        self.races.come_or_gone.get() > self.at
+            || self.races.under_way.borrow().values().any(|write| write.comes_or_goes)
     }
 
-    /// Whether a write of a resource has ended since then.
+    /// Whether a pass over the origin has begun since then.
+    pub(crate) fn is_before_pass(&self) -> bool {
+        self.races.pass.get() > self.at
+    }
+
+    /// Whether a resource has been written or read anew since then.
     pub(crate) fn is_written(&self, kind: Kind, id: &str) -> bool {
         self.races.written.borrow().get(&(kind, id.to_owned())).is_some_and(|number| *number > self.at)
     }
@@ -131,16 +154,19 @@ impl Moment<'_> {
 
 impl Drop for Moment<'_> {
     fn drop(&mut self) {
-        {
+        let was_oldest = {
             let mut moments = self.races.moments.borrow_mut();
             let holders = moments.get(&self.at).copied().unwrap_or(0);
             if holders > 1 {
                 moments.insert(self.at, holders.saturating_sub(1));
-            } else {
-                moments.remove(&self.at);
+                return;
             }
+            moments.remove(&self.at);
+            moments.keys().next().is_none_or(|oldest| *oldest > self.at)
+        };
+        if was_oldest {
+            self.races.prune();
         }
-        self.races.prune();
     }
 }
 
@@ -153,6 +179,9 @@ pub(crate) struct Write<'a> {
 impl Drop for Write<'_> {
     fn drop(&mut self) {
         let ended = self.races.under_way.borrow_mut().remove(&self.number);
+        if ended.as_ref().is_some_and(|write| write.comes_or_goes) {
+            self.races.come_or_gone.set(self.races.next());
+        }
         if let Some(UnderWay { kind, id: Some(id), .. }) = ended {
             self.races.note(kind, &id);
         }

@@ -123,8 +123,11 @@ impl Directory {
                     !self.store().and_then(|store| store.has(kind, asked).map_err(internal)).unwrap_or(false)
                 }
             },
+            // A user who is deleted leaves groups.
+            Endpoint::Resource(Kind::Group, _) | Endpoint::Collection(Kind::Group) if kind == Kind::User => {
+                id.is_some()
+            }
             Endpoint::Resource(..) => false,
-            Endpoint::Collection(Kind::Group) => kind == Kind::Group,
             _ => true,
         }
     }

@@ -150,8 +150,15 @@ impl Directory {
         let mut position = state.filling.clone().unwrap_or_else(|| Position::first(Kind::User));
         // Once a fill, which takes several turns.
         if position == Position::first(Kind::User) {
+            self.memory.races.note_pass();
             // A fill that begins again keeps what it has, which is as old as its first beginning.
-            state.fill_began.get_or_insert(turn);
+            if state.fill_began.is_none() {
+                store.begin_fill().map_err(internal)?;
+                state.fill_began = Some(turn);
+                if !self.save(state)? {
+                    return Ok(None);
+                }
+            }
             self.learn(origin, state).await?;
             state.fill_total = match (
                 self.total(origin, Kind::User, None, state).await?,
@@ -317,6 +324,7 @@ impl Directory {
                 }
             } else {
                 self.absorb(page.kind, shown, origin, &page.since)?;
+                self.memory.races.note(page.kind, id);
             }
             ids.push(id.to_owned());
         }

@@ -46,7 +46,7 @@ impl Directory {
         };
         let store = self.store()?;
         let intent = store.begin(kind, id.as_deref(), &incoming.method, now_ms()).map_err(internal)?;
-        let _under_way = self.memory.races.begin(kind, id.as_deref());
+        let _under_way = self.memory.races.begin(kind, id.as_deref(), &incoming.method);
         let since = self.memory.races.moment();
         let lacks_patch = self.lacks_patch(incoming, settings)?;
         let outcome = match &id {
@@ -159,7 +159,8 @@ impl Directory {
                     Some(_) => None,
                     None => Some(self.memory.locks.acquire((kind, named.clone())).await),
                 };
-                if let (true, Some(shown), false) = (whole, &shown, since.is_written(kind, &named))
+                let is_old = since.is_before_pass() || since.is_written(kind, &named);
+                if let (true, Some(shown), false) = (whole, &shown, is_old)
                     && self.absorb(kind, shown, origin, since)?.as_ref() == Some(&named)
                 {
                     self.memory.races.note(kind, &named);

@@ -1,0 +1,43 @@
+// An operator, and an origin that tells the gateway what has changed: `.changes` with ids and with whole
+// resources, and `.resync`, under everything else that happens.
+
+import { setTimeout as sleep } from "node:timers/promises";
+import { admin } from "../demo/client.mjs";
+import { showVersion } from "./origin.mjs";
+import { now } from "./truth.mjs";
+
+/** Works until `world.isOver`. */
+export async function operate(world, rootKey, choices) {
+  const base = `/ng/api/scim/account/${world.account}`;
+  const call = (path, body) => admin(world.url(), rootKey, world.account).call("POST", `${base}/${path}`, body);
+  while (!world.isOver()) {
+    await sleep(choices.between(200, 1_500));
+    await world.ready();
+    if (choices.chance(0.04)) {
+      world.faults.count("resync");
+      await call(".resync").catch(() => undefined);
+      continue;
+    }
+    world.faults.count("changes pushed");
+    await push(world, call, choices);
+  }
+}
+
+async function push({ truth, history, account, tokens }, call, choices) {
+  const known = [...truth.resources.keys()].slice(-30);
+  const ids = [...new Set([0, 1, 2].map(() => choices.pick(known)))];
+  const resources = ids.map((id) => {
+    const resource = choices.chance(0.5) ? showVersion(truth, id) : undefined;
+    return { type: truth.resources.get(id).kind, ...(resource ? { resource } : { id }) };
+  });
+  // On its way it gets old.
+  if (choices.chance(0.3)) await sleep(choices.between(5, 200));
+  const operation = { n: (tokens.operations += 1), account, what: "refresh", start: now(), end: null, status: null };
+  history.push(operation);
+  const answer = await call(".changes", { resources }).catch(() => undefined);
+  if (!answer) return;
+  const failed = (answer.body.failed ?? []).map(({ id }) => id);
+  // Only what was asked for by its id is read at once.
+  const refreshed = resources.filter(({ id }) => id && !failed.includes(id)).map(({ id }) => id);
+  Object.assign(operation, { end: now(), status: answer.status, refreshed });
+}
