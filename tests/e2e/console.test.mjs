@@ -73,7 +73,8 @@ describe("the console", { skip: missing }, () => {
     });
     await page.keyboard.press("Enter");
     await page.getByRole("heading", { name: "Directory", level: 1 }).waitFor();
-    assert.equal(await page.evaluate(() => document.activeElement.tagName), "H1");
+    // The heading is there a moment before it has the focus.
+    await until(() => page.evaluate(() => document.activeElement.tagName === "H1"));
     const kept = await page.evaluate(() => JSON.stringify([{ ...localStorage }, { ...sessionStorage }, document.cookie]));
     assert.equal(kept, '[{},{},""]');
     await page.reload();
