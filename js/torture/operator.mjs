@@ -3,7 +3,7 @@
 
 import { setTimeout as sleep } from "node:timers/promises";
 import { admin } from "../demo/client.mjs";
-import { showVersion } from "./origin.mjs";
+import { shown } from "./origin.mjs";
 import { now } from "./truth.mjs";
 
 /** Works until `world.isOver`. */
@@ -27,8 +27,10 @@ async function push({ truth, history, account, tokens }, call, choices) {
   const known = [...truth.resources.keys()].slice(-30);
   const ids = [...new Set([0, 1, 2].map(() => choices.pick(known)))];
   const resources = ids.map((id) => {
-    const resource = choices.chance(0.5) ? showVersion(truth, id) : undefined;
-    return { type: truth.resources.get(id).kind, ...(resource ? { resource } : { id }) };
+    const it = truth.get(id);
+    // Whole, or by its id where it is gone, or its age could not be told.
+    const isWhole = choices.chance(0.5) && it && truth.isFull;
+    return { type: truth.resources.get(id).kind, ...(isWhole ? { resource: shown(truth, it) } : { id }) };
   });
   // On its way it gets old.
   if (choices.chance(0.3)) await sleep(choices.between(5, 200));

@@ -1,8 +1,8 @@
 // The origin: a SCIM server for two accounts that has every fault of `faults.mjs` and keeps the truth.
 //
 // `alpha` can do what SCIM asks for, and says when things were modified; `beta` has neither PATCH nor versions
-// nor filters nor times, so that the gateway has to make up for them. An index page shows at most seven resources, so that a pass over
-// the directory takes several.
+// nor filters nor times, so that the gateway has to make up for them. An index page shows at most seven
+// resources, so that a pass over the directory takes several.
 
 import { createServer } from "node:http";
 import { GROUP, LIST, USER } from "./names.mjs";
@@ -15,7 +15,7 @@ const isFull = (account) => account === "alpha";
 /** Serves the accounts. `problems` gets what no request of the gateway's may ever be. */
 export async function serveOrigin({ random, faults, accounts, problems }) {
   const truths = Object.fromEntries(accounts.map((account) => [account, new Truth()]));
-  for (const account of accounts) truths[account].hasTimes = isFull(account);
+  for (const account of accounts) truths[account].isFull = isFull(account);
   const open = new Map();
   let isDown = false;
   const http = createServer((request, response) => {
@@ -62,16 +62,14 @@ export async function serveOrigin({ random, faults, accounts, problems }) {
     if (asked.segment === "ServiceProviderConfig") return { status: 200, body: configuration(asked.account) };
     const kind = { Users: "User", Groups: "Group" }[asked.segment];
     if (!truth || !kind) return { status: 404, body: { status: "404" } };
-    const full = isFull(asked.account);
+    const full = truth.isFull;
     const show = (it, status = 200) => {
-      const version = `W/"${truth.version(it.id)}"`;
-      const meta = { resourceType: kind, ...(full && { version, lastModified: it.modified }) };
-      return { status, headers: full ? { etag: version } : {}, body: { ...shown(truth, it), meta } };
+      const resource = shown(truth, it);
+      return { status, headers: full ? { etag: resource.meta.version } : {}, body: resource };
     };
     const body = asked.text === "" ? undefined : JSON.parse(asked.text);
-    const showBody = (it) => show(it).body;
-    if (!asked.id && asked.method === "GET") return list(truth, kind, asked.query, showBody);
-    if (asked.id === ".search") return list(truth, kind, new URLSearchParams({ count: body.count }), showBody);
+    if (!asked.id && asked.method === "GET") return list(truth, kind, asked.query);
+    if (asked.id === ".search") return list(truth, kind, new URLSearchParams({ count: body.count }));
     const made = { by: "gateway", received: asked.received };
     if (!asked.id) return show(truth.create(kind, read(truth, kind, body), made), 201);
     const it = truth.get(asked.id);
@@ -128,7 +126,7 @@ function configuration(account) {
   return { schemas: ["urn:ietf:params:scim:schemas:core:2.0:ServiceProviderConfig"], ...Object.fromEntries(features) };
 }
 
-function list(truth, kind, query, show) {
+function list(truth, kind, query) {
   const [, attribute, operator, value] = /^([\w.]+) (eq|gt) "([^"]*)"$/.exec(query.get("filter") ?? "") ?? [];
   const all = truth.ids(kind).map((id) => truth.get(id));
   const found = all.filter(({ state, modified }) => {
@@ -137,24 +135,18 @@ function list(truth, kind, query, show) {
   });
   const start = Number(query.get("startIndex") ?? 1);
   const count = query.has("startIndex") ? PAGE : Number(query.get("count") ?? 100);
-  const page = found.slice(start - 1, start - 1 + count).map(show);
+  const page = found.slice(start - 1, start - 1 + count).map((it) => shown(truth, it));
   return { status: 200, body: { schemas: [LIST], totalResults: found.length, startIndex: start, itemsPerPage: page.length, Resources: page } };
 }
 
-/** A resource as the origin shows it now; nothing where it is gone, or has no times. */
-export function showVersion(truth, id) {
-  const it = truth.get(id);
-  if (!it || !truth.hasTimes) return undefined;
-  const meta = { resourceType: it.kind, version: `W/"${truth.version(id)}"`, lastModified: it.modified };
-  return { ...shown(truth, it), meta };
-}
-
-function shown(truth, { id, kind, state }) {
+/** A resource as the origin shows it now. */
+export function shown(truth, { id, kind, state, modified }) {
+  const meta = { resourceType: kind, ...(truth.isFull && { version: `W/"${truth.version(id)}"`, lastModified: modified }) };
   if (kind === "User") {
     const groups = truth.groupsOf(id).map((value) => ({ value, type: "direct" }));
-    return { schemas: [USER], id, ...state, groups };
+    return { schemas: [USER], id, ...state, groups, meta };
   }
-  return { schemas: [GROUP], id, ...state, members: state.members.map((value) => ({ value, type: "User" })) };
+  return { schemas: [GROUP], id, ...state, members: state.members.map((value) => ({ value, type: "User" })), meta };
 }
 
 /** The state in a resource that a client sends. Members that are not there are left out. */

@@ -9,8 +9,8 @@ export const now = () => performance.now();
 export class Truth {
   /** id → `{ kind, versions: [{ at, by, received?, because?, state }] }`; a `state` of null: deleted. */
   resources = new Map();
-  /** Whether it tells when things were modified. */
-  hasTimes = false;
+  /** Whether its origin can do what SCIM asks for, and tells versions and times. */
+  isFull = false;
   /** How far its clock is off, in milliseconds. */
   clock = 0;
   #alive = new Map();

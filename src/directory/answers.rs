@@ -43,11 +43,12 @@ impl Answer {
             && self.base == request.base
             && self.dialect == request.dialect
     }
+}
 
-    fn length(&self) -> usize {
-        let held = self.response.held.as_ref().map_or(0, |held| held.length());
-        self.response.body.as_ref().map_or(held, String::len)
-    }
+/// How long an answer is, in characters.
+fn length(response: &Response) -> usize {
+    let held = response.held.as_ref().map_or(0, |held| held.length());
+    response.body.as_ref().map_or(held, String::len)
 }
 
 impl Answers {
@@ -65,21 +66,20 @@ impl Answers {
             kept.answers.clear();
             kept.writes = writes;
         }
-        let answer = Answer {
+        if request.query.len() > QUERY_BYTES || length(response) > CHARACTERS {
+            return;
+        }
+        kept.answers.push_back(Answer {
             endpoint: request.endpoint.clone(),
             query: request.query.to_owned(),
             base: request.base.to_owned(),
             dialect: request.dialect,
             response: response.clone(),
-        };
-        if answer.query.len() > QUERY_BYTES || answer.length() > CHARACTERS {
-            return;
-        }
-        kept.answers.push_back(answer);
-        let mut length: usize = kept.answers.iter().map(Answer::length).sum();
-        while length > CHARACTERS || kept.answers.len() > ANSWERS {
+        });
+        let mut characters: usize = kept.answers.iter().map(|answer| length(&answer.response)).sum();
+        while characters > CHARACTERS || kept.answers.len() > ANSWERS {
             let Some(oldest) = kept.answers.pop_front() else { return };
-            length = length.saturating_sub(oldest.length());
+            characters = characters.saturating_sub(length(&oldest.response));
         }
     }
 }

@@ -6,7 +6,7 @@
 
 use crate::cursor::{Cursor, NAMED};
 use crate::message::{Failure, Request, Response};
-use crate::page::{Chosen, Range};
+use crate::page::{Chosen, Plain};
 use crate::render::{Relations, Renderer};
 use crate::sql::{Sql, SqlError};
 use crate::store::{Store, Stored};
@@ -249,10 +249,7 @@ struct Page {
 
 /// Which resources a page has.
 enum Shown {
-    /// Of a kind, so many behind a place, of so many in all.
-    Place(Kind, i64, i64, i64),
-    /// Of a kind, behind a number, up to another.
-    Range(Kind, i64, Range),
+    Plain(Kind, Plain),
     Found(Vec<Found>),
 }
 
@@ -260,10 +257,7 @@ impl Page {
     /// What SQLite can be asked for; none where few resources are here already.
     fn chosen(&self) -> Option<Chosen> {
         Some(match &self.shown {
-            Shown::Place(_, skip, count, total) => {
-                Chosen::Place { skip: *skip, count: *count, total: *total }
-            }
-            Shown::Range(_, _, range) => Chosen::Range { first: range.first, last: range.last },
+            Shown::Plain(_, plain) => Chosen::Plain(*plain),
             Shown::Found(found) if found.iter().all(|one| one.stored.is_some()) => return None,
             Shown::Found(found) => Chosen::These(found.iter().map(|one| one.seq).collect()),
         })
@@ -272,8 +266,7 @@ impl Page {
     /// The resources themselves.
     fn read<S: Sql>(self, store: &Store<S>) -> Result<Vec<Stored>, SqlError> {
         let mut found = match self.shown {
-            Shown::Place(kind, skip, count, total) => return store.page(kind, skip, count, total),
-            Shown::Range(kind, after, range) => return store.page_after(kind, after, range.count),
+            Shown::Plain(kind, plain) => return store.page(kind, plain),
             Shown::Found(found) => found,
         };
         let unread: Vec<i64> = found.iter().filter(|one| one.stored.is_none()).map(|one| one.seq).collect();
@@ -297,8 +290,8 @@ fn plain_page<S: Sql>(
     let integer = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
     let count = integer(wanted.count);
     if wanted.cursor.is_none() {
-        let shown = Shown::Place(kind, integer(wanted.start.saturating_sub(1)), count, all);
-        return Ok(Page { total, next: None, shown });
+        let place = Plain::Place { skip: integer(wanted.start.saturating_sub(1)), count, total: all };
+        return Ok(Page { total, next: None, shown: Shown::Plain(kind, place) });
     }
     let (before, after) =
         cursor.map_or((0, 0), |cursor| (cursor.shown, cursor.last.last().copied().unwrap_or(0)));
@@ -307,7 +300,7 @@ fn plain_page<S: Sql>(
         last: vec![range.last],
         shown: before.saturating_add(usize::try_from(range.count).unwrap_or(0)),
     });
-    Ok(Page { total, next, shown: Shown::Range(kind, after, range) })
+    Ok(Page { total, next, shown: Shown::Plain(kind, Plain::Range(range)) })
 }
 
 /// Every resource that satisfies the filter, in the order wanted.

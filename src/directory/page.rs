@@ -65,15 +65,40 @@ FROM (
 
 /// Which users a page has.
 pub(crate) enum Chosen {
-    /// So many behind a place, of so many in all.
-    Place { skip: i64, count: i64, total: i64 },
-    /// Those from one number to another.
-    Range { first: i64, last: i64 },
+    Plain(Plain),
     /// These, in this order.
     These(Vec<i64>),
 }
 
+/// A page of everything, in the order of creation.
+#[derive(Clone, Copy)]
+pub(crate) enum Plain {
+    /// So many behind a place, of so many in all.
+    Place { skip: i64, count: i64, total: i64 },
+    /// Those from one number to another.
+    Range(Range),
+}
+
+/// The way to a page by its place, from the end that is nearer: each resource on it is an index entry.
+pub(crate) struct Way {
+    pub(crate) is_from_end: bool,
+    pub(crate) skip: i64,
+    pub(crate) count: i64,
+}
+
+impl Way {
+    pub(crate) fn to(skip: i64, count: i64, total: i64) -> Self {
+        let behind = total.saturating_sub(skip).saturating_sub(count);
+        if behind >= skip {
+            return Self { is_from_end: false, skip, count };
+        }
+        let count = count.min(total.saturating_sub(skip)).max(0);
+        Self { is_from_end: true, skip: behind.max(0), count }
+    }
+}
+
 /// The numbers that a page goes from and to, how many it has, and whether there are more behind it.
+#[derive(Clone, Copy)]
 pub(crate) struct Range {
     pub(crate) first: i64,
     pub(crate) last: i64,
@@ -101,23 +126,18 @@ impl<S: Sql> Store<S> {
             self.sql.hold(text, &binds)
         };
         match chosen {
-            // From the end that is nearer: the way there is an index entry for each resource.
-            &Chosen::Place { skip, count, total } => {
-                let behind = total.saturating_sub(skip).saturating_sub(count);
-                if behind >= skip {
-                    let text =
-                        page!("SELECT seq, seq FROM resource WHERE kind = 0 ORDER BY seq LIMIT ?5 OFFSET ?6");
-                    return of(text, &[count.into(), skip.into()]);
-                }
-                let count = count.min(total.saturating_sub(skip)).max(0);
-                let text = page!(
-                    "SELECT seq, seq FROM resource WHERE kind = 0 ORDER BY seq DESC LIMIT ?5 OFFSET ?6"
-                );
-                of(text, &[count.into(), behind.max(0).into()])
+            Chosen::Plain(Plain::Place { skip, count, total }) => {
+                let way = Way::to(*skip, *count, *total);
+                let text = if way.is_from_end {
+                    page!("SELECT seq, seq FROM resource WHERE kind = 0 ORDER BY seq DESC LIMIT ?5 OFFSET ?6")
+                } else {
+                    page!("SELECT seq, seq FROM resource WHERE kind = 0 ORDER BY seq LIMIT ?5 OFFSET ?6")
+                };
+                of(text, &[way.count.into(), way.skip.into()])
             }
-            &Chosen::Range { first, last } => {
+            Chosen::Plain(Plain::Range(range)) => {
                 let text = page!("SELECT seq, seq FROM resource WHERE kind = 0 AND seq BETWEEN ?5 AND ?6");
-                of(text, &[first.into(), last.into()])
+                of(text, &[range.first.into(), range.last.into()])
             }
             Chosen::These(seqs) => {
                 let list = json!(seqs).to_string();

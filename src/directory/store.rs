@@ -1,5 +1,6 @@
 //! Resources in their tables. Nothing here knows of HTTP; nothing above here knows of tables.
 
+use crate::page::{Plain, Way};
 use crate::render::sign;
 use crate::sql::{Bind, Counted, Row, Sql, SqlError};
 use scim_edge_scim::endpoint::{Kind, encode};
@@ -151,28 +152,25 @@ impl<S: Sql> Store<S> {
         Ok(self.stored_with_groups(text, &[id.into(), number(kind).into()])?.into_iter().next())
     }
 
-    /// A page in the order of creation, by position, of so many in all. It is counted from the end that is
-    /// nearer: the way there is an index entry for each resource.
-    pub(crate) fn page(
-        &self,
-        kind: Kind,
-        skip: i64,
-        count: i64,
-        total: i64,
-    ) -> Result<Vec<Stored>, SqlError> {
-        let behind = total.saturating_sub(skip).saturating_sub(count);
-        if behind >= skip {
+    /// A page of everything, in the order of creation.
+    pub(crate) fn page(&self, kind: Kind, plain: Plain) -> Result<Vec<Stored>, SqlError> {
+        let (skip, count, total) = match plain {
+            Plain::Range(range) => return self.page_after(kind, range.first.saturating_sub(1), range.count),
+            Plain::Place { skip, count, total } => (skip, count, total),
+        };
+        let way = Way::to(skip, count, total);
+        let binds = [number(kind).into(), way.count.into(), way.skip.into()];
+        if !way.is_from_end {
             let text =
                 concat!("SELECT ", columns!(), " FROM resource WHERE kind = ? ORDER BY seq LIMIT ? OFFSET ?");
-            return self.stored(text, &[number(kind).into(), count.into(), skip.into()]);
+            return self.stored(text, &binds);
         }
-        let count = count.min(total.saturating_sub(skip)).max(0);
         let text = concat!(
             "SELECT ",
             columns!(),
             " FROM resource WHERE kind = ? ORDER BY seq DESC LIMIT ? OFFSET ?"
         );
-        let mut page = self.stored(text, &[number(kind).into(), count.into(), behind.max(0).into()])?;
+        let mut page = self.stored(text, &binds)?;
         page.reverse();
         Ok(page)
     }

@@ -126,7 +126,7 @@ impl Directory {
         counts.here = store.count(kind).map_err(internal)?;
         counts.origin = if by_cursor { read } else { total };
         if pass.purpose == Purpose::Changes {
-            match self.same_count(origin, kind, &state.changes_filter(), state).await? {
+            match self.same_count(origin, kind, state).await? {
                 Some(true) => {}
                 Some(false) => {
                     // Something was deleted, or missed.
@@ -149,17 +149,11 @@ impl Directory {
     ///
     /// What is gone and what is new cancel each other in a count. So it tells something only where nothing new
     /// is found by asking once more, after it.
-    async fn same_count(
-        &self,
-        origin: &Origin,
-        kind: Kind,
-        filter: &str,
-        state: &mut State,
-    ) -> Result<Option<bool>> {
+    async fn same_count(&self, origin: &Origin, kind: Kind, state: &mut State) -> Result<Option<bool>> {
         for _ in 0..COUNTS {
             let since = self.memory.races.moment();
             let Ok(total) = self.total(origin, kind, None, state).await? else { return Ok(None) };
-            let Some(is_quiet) = self.finds_nothing(origin, kind, filter, state).await? else {
+            let Some(is_quiet) = self.finds_nothing(origin, kind, state).await? else {
                 return Ok(None);
             };
             if is_quiet && !since.any_come_or_gone() {
@@ -171,17 +165,12 @@ impl Directory {
 
     /// Whether the copy has all that was modified already; what it has not it takes over. None where the
     /// origin cannot be read.
-    async fn finds_nothing(
-        &self,
-        origin: &Origin,
-        kind: Kind,
-        filter: &str,
-        state: &mut State,
-    ) -> Result<Option<bool>> {
+    async fn finds_nothing(&self, origin: &Origin, kind: Kind, state: &mut State) -> Result<Option<bool>> {
+        let filter = state.changes_filter();
         let mut position = Position::first(kind);
         let mut is_quiet = true;
         for _ in 0..PAGES {
-            let Ok(page) = self.read_page(origin, kind, &position, Some(filter), state).await? else {
+            let Ok(page) = self.read_page(origin, kind, &position, Some(&filter), state).await? else {
                 return Ok(None);
             };
             for shown in &page.resources {

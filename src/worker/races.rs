@@ -131,13 +131,13 @@ impl Moment<'_> {
             || self.races.under_way.borrow().values().any(|write| write.comes_or_goes)
     }
 
-    /// Whether a pass over the origin has begun since then.
-    pub(crate) fn is_before_pass(&self) -> bool {
-        self.races.pass.get() > self.at
+    /// Whether what was asked then of a resource is too old to be taken over: it has been written or read anew
+    /// since, or a pass has begun, which may show no more of it.
+    pub(crate) fn is_overtaken(&self, kind: Kind, id: &str) -> bool {
+        self.is_written(kind, id) || self.races.pass.get() > self.at
     }
 
-    /// Whether a resource has been written or read anew since then.
-    pub(crate) fn is_written(&self, kind: Kind, id: &str) -> bool {
+    fn is_written(&self, kind: Kind, id: &str) -> bool {
         self.races.written.borrow().get(&(kind, id.to_owned())).is_some_and(|number| *number > self.at)
     }
 

@@ -122,9 +122,8 @@ impl Directory {
         for _ in 0..REREADS {
             let since = self.memory.races.moment();
             let Ok(answered) = self.get(origin, path.clone()).await else { return Ok(false) };
-            // A page that was asked for later may have come before, or a pass may have begun that shows no more
-            // of it.
-            if since.is_written(kind, id) || since.is_before_pass() {
+            // A page that was asked for later may have come before.
+            if since.is_overtaken(kind, id) {
                 continue;
             }
             let done = match answered.status {

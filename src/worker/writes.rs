@@ -159,8 +159,7 @@ impl Directory {
                     Some(_) => None,
                     None => Some(self.memory.locks.acquire((kind, named.clone())).await),
                 };
-                let is_old = since.is_before_pass() || since.is_written(kind, &named);
-                if let (true, Some(shown), false) = (whole, &shown, is_old)
+                if let (true, Some(shown), false) = (whole, &shown, since.is_overtaken(kind, &named))
                     && self.absorb(kind, shown, origin, since)?.as_ref() == Some(&named)
                 {
                     self.memory.races.note(kind, &named);
