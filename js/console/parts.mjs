@@ -1,6 +1,6 @@
 // The parts that pages are made of.
 
-import { createContext, html, useCallback, useContext, useEffect, useId, useRef, useState } from "./vendor.mjs";
+import { createContext, html, useCallback, useContext, useEffect, useId, useLayoutEffect, useRef, useState } from "./vendor.mjs";
 
 /** The session, and the way out of it. */
 export const Context = createContext(null);
@@ -131,7 +131,7 @@ export function Table({ caption, head, children }) {
 export function Dialog({ title, onClose, children }) {
   const element = useRef(null);
   const id = useId();
-  useEffect(() => {
+  useLayoutEffect(() => {
     const before = document.activeElement;
     element.current.showModal();
     return () => before?.isConnected && before.focus();

@@ -7,7 +7,7 @@ import { Explain } from "./pages/explain.mjs";
 import { Replica } from "./pages/replica.mjs";
 import { Settings } from "./pages/settings.mjs";
 import { Context } from "./parts.mjs";
-import { html, useEffect, useMemo, useRef } from "./vendor.mjs";
+import { html, useLayoutEffect, useMemo, useRef } from "./vendor.mjs";
 
 /** The pages, in the order of the navigation. */
 export const pages = [
@@ -23,7 +23,7 @@ export function Shell({ session, at, onSignOut }) {
   const { title, page } = pages.find(({ name }) => name === at.name);
   const heading = useRef(null);
   const begun = useRef(false);
-  useEffect(() => {
+  useLayoutEffect(() => {
     document.title = `${title} · ${session.account} · scim-edge`;
     // A screen reader is told of the new page; the first page is announced by its title.
     if (begun.current) heading.current?.focus();

@@ -2,7 +2,7 @@
 
 import { session } from "./api.mjs";
 import { Field, Notice } from "./parts.mjs";
-import { html, useEffect, useRef, useState } from "./vendor.mjs";
+import { html, useLayoutEffect, useRef, useState } from "./vendor.mjs";
 
 export function SignIn({ why, onSession }) {
   const [account, setAccount] = useState("");
@@ -10,7 +10,8 @@ export function SignIn({ why, onSession }) {
   const [problem, setProblem] = useState(why);
   const [busy, setBusy] = useState(false);
   const first = useRef(null);
-  useEffect(() => {
+  // Before the browser paints: what is typed into a page that can be seen must not be lost.
+  useLayoutEffect(() => {
     document.title = "Sign in · scim-edge";
     first.current?.focus();
   }, []);

@@ -4,7 +4,7 @@ import { h } from "preact";
 import htm from "htm";
 
 export { createContext, render } from "preact";
-export { useCallback, useContext, useEffect, useId, useMemo, useRef, useState } from "preact/hooks";
+export { useCallback, useContext, useEffect, useId, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 
 /** Markup as a tagged template. */
 export const html = htm.bind(h);

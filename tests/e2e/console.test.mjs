@@ -56,6 +56,7 @@ describe("the console", { skip: missing }, () => {
   test("signing in with the keyboard alone; a wrong key is told so; a reload asks again", async (t) => {
     const page = await browser.page();
     t.after(() => page.context().close());
+    assert.equal(await page.evaluate(() => document.activeElement.labels[0].textContent), "Account");
     await page.keyboard.type(ACCOUNT);
     await page.keyboard.press("Tab");
     await page.keyboard.type(`pat.${ACCOUNT}.nobody.nothing`);
@@ -73,8 +74,7 @@ describe("the console", { skip: missing }, () => {
     });
     await page.keyboard.press("Enter");
     await page.getByRole("heading", { name: "Directory", level: 1 }).waitFor();
-    // The heading is there a moment before it has the focus.
-    await until(() => page.evaluate(() => document.activeElement.tagName === "H1"));
+    assert.equal(await page.evaluate(() => document.activeElement.tagName), "H1");
     const kept = await page.evaluate(() => JSON.stringify([{ ...localStorage }, { ...sessionStorage }, document.cookie]));
     assert.equal(kept, '[{},{},""]');
     await page.reload();
