@@ -53,13 +53,19 @@ pub(crate) enum Unread {
 }
 
 impl Directory {
-    /// Sees to it that the alarm rings: it may have been lost with an object that was stopped.
+    /// Sees to it that the alarm rings: it may have been lost with an object that was stopped, and one that
+    /// was set for the next pass over another origin is too late.
     pub(crate) async fn wake(&self) -> Result<()> {
         if self.memory.is_awake.get() {
             return Ok(());
         }
         let storage = self.state.storage();
-        let is_urgent = self.store()?.has_unknown_creations().map_err(internal)?;
+        let store = self.store()?;
+        let is_urgent = store.has_unknown_creations().map_err(internal)?
+            || store
+                .replica()
+                .map_err(internal)?
+                .is_some_and(|state| state.filling.is_some() && state.fill_began.is_none());
         if is_urgent || storage.get_alarm().await?.is_none() {
             storage.set_alarm(RETRY_LEAST_MS).await?;
         }

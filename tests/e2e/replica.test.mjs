@@ -107,6 +107,18 @@ test("the first fill tells how far it is", async (t) => {
   await until(async () => (await operator("progress")("GET", ".replica")).body.state === "live");
 });
 
+test("another origin is copied at once, not when the next pass over the old one was due", async (t) => {
+  const [old, other] = [await origin(3), await origin(2)];
+  t.after(() => other.stop());
+  const { account, client, operate } = await behind(t, old);
+  await gateway.admin(account).set({ scim_origin_url: other.base });
+  await until(async () => {
+    const answer = await client.get("/Users?count=1");
+    return isHit(answer) && answer.body.totalResults === 2;
+  });
+  assert.equal((await operate("GET", ".replica")).body.origin.host, new URL(other.url).host);
+});
+
 test("changes are found by their time where the origin finds them so, deletions by counting", async (t) => {
   const it = await timed(250);
   const { client, operate } = await behind(t, it, { scim_replica_max_staleness_seconds: "30" });
