@@ -85,18 +85,17 @@ export function ask(env, account, request, call, own, whole) {
 
 // SQLite ----------------------------------------------------------------------------------------
 
-const CELL = "\u001f";
-const ROW = "\u001e";
+const BIND = "\u001f";
 const encoder = new TextEncoder();
-let rows = [];
 let text = "";
 
 /**
- * Runs a statement. Its rows are kept as one text for `take`, whose length is returned; where a cell has
- * a separator in it, -1 is, and the rows are kept as they are for `takeRows`.
+ * Runs a statement. Its rows are kept as one text for `take`, whose length is returned, or 0 where there are
+ * none: the number of columns, then each cell in turn (`n` for null, `i` and a number, `t` and a length in
+ * UTF-16 units), and behind the first line break the texts themselves.
  */
 export function run(database, statement, binds) {
-  const values = binds === "" ? [] : binds.split(CELL).map(value);
+  const values = binds === "" ? [] : binds.split(BIND).map(value);
   return keep(database.exec(statement, ...values));
 }
 
@@ -117,22 +116,20 @@ function value(bind) {
 }
 
 function keep(cursor) {
-  rows = [];
-  text = "";
-  let whole = true;
-  for (const row of cursor.raw()) {
-    rows.push(row);
+  let cells = "";
+  let texts = "";
+  for (const row of cursor.raw().toArray()) {
     for (const cell of row) {
       if (typeof cell === "string") {
-        whole = whole && !cell.includes(CELL) && !cell.includes(ROW);
-        text += `t${cell}${CELL}`;
+        cells += `,t${cell.length}`;
+        texts += cell;
       } else {
-        text += cell === null ? `n${CELL}` : `i${cell}${CELL}`;
+        cells += cell === null ? ",n" : `,i${cell}`;
       }
     }
-    text += ROW;
   }
-  return whole ? text.length : -1;
+  text = cells === "" ? "" : `${cursor.columnNames.length}${cells}\n${texts}`;
+  return text.length;
 }
 
 /** Writes the text into Wasm's memory; returns its length in bytes, or -1 where there is too little room. */
@@ -140,5 +137,3 @@ export function take(room) {
   const { read, written } = encoder.encodeInto(text, room);
   return read === text.length ? written : -1;
 }
-
-export const takeRows = () => rows;

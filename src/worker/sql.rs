@@ -40,14 +40,10 @@ extern "C" {
     fn hold(database: &Database, statement: &JsValue, binds: &Array) -> Result<JsValue, JsValue>;
 
     fn take(room: &mut [u8]) -> i32;
-
-    #[wasm_bindgen(js_name = takeRows)]
-    fn take_rows() -> Array;
 }
 
-/// What stands behind each cell and each row of the text that rows come over in.
-const CELL: char = '\u{1f}';
-const ROW: char = '\u{1e}';
+/// What stands between bound values in the text that they go over in.
+const BIND: char = '\u{1f}';
 
 /// How many statements are kept: more than there are but for those that are made up once.
 const STATEMENTS: usize = 256;
@@ -91,11 +87,8 @@ impl Sql for ObjectSql {
         };
         match usize::try_from(length.map_err(|error| failure(&error))?) {
             Ok(0) => Ok(Vec::new()),
-            Ok(length) => taken(length)?.split_terminator(ROW).map(row).collect(),
-            Err(_) => take_rows()
-                .iter()
-                .map(|row| row.unchecked_into::<Array>().iter().map(|value| cell(&value)).collect())
-                .collect(),
+            Ok(length) => rows(&taken(length)?),
+            Err(_) => Err(unreadable()),
         }
     }
 
@@ -133,7 +126,7 @@ fn in_one(binds: &[Bind<'_>]) -> Option<String> {
     let mut text = String::new();
     for (place, bind) in binds.iter().enumerate() {
         if place > 0 {
-            text.push(CELL);
+            text.push(BIND);
         }
         match bind {
             Bind::Null => text.push('n'),
@@ -141,7 +134,7 @@ fn in_one(binds: &[Bind<'_>]) -> Option<String> {
                 text.push('i');
                 text.push_str(&integer.get().to_string());
             }
-            Bind::Text(value) if value.contains(CELL) => return None,
+            Bind::Text(value) if value.contains(BIND) => return None,
             Bind::Text(value) => {
                 text.push('t');
                 text.push_str(value);
@@ -163,14 +156,37 @@ fn taken(length: usize) -> Result<String, SqlError> {
     Err(SqlError::new("rows do not fit"))
 }
 
-fn row(text: &str) -> Result<Row, SqlError> {
-    text.split_terminator(CELL).map(cell_of).collect()
+/// The rows in a text as `edge.js` describes it.
+fn rows(text: &str) -> Result<Vec<Row>, SqlError> {
+    let (cells, mut texts) = text.split_once('\n').ok_or_else(unreadable)?;
+    let mut cells = cells.split(',');
+    let columns = cells.next().and_then(|number| number.parse().ok()).ok_or_else(unreadable)?;
+    let is_ascii = texts.is_ascii();
+    let mut rows = Vec::new();
+    let mut cell = cells.next();
+    while let Some(first) = cell {
+        let row: Vec<Cell> = [first]
+            .into_iter()
+            .chain(cells.by_ref())
+            .take(columns)
+            .map(|cell| read(cell, &mut texts, is_ascii))
+            .collect::<Result<_, _>>()?;
+        rows.push(row.into_iter().collect());
+        cell = cells.next();
+    }
+    Ok(rows)
 }
 
-fn cell_of(text: &str) -> Result<Cell, SqlError> {
-    let unreadable = || SqlError::new("a column holds neither a number nor a text");
-    match (text.get(..1), text.get(1..)) {
-        (Some("t"), Some(text)) => Ok(Cell::Text(text.to_owned())),
+/// One cell; a text is taken from the front of `texts`.
+fn read(cell: &str, texts: &mut &str, is_ascii: bool) -> Result<Cell, SqlError> {
+    match (cell.get(..1), cell.get(1..)) {
+        (Some("t"), Some(length)) => {
+            let units = length.parse().map_err(|_| unreadable())?;
+            let end = if is_ascii { units } else { bytes_of(texts, units) };
+            let (text, rest) = texts.split_at_checked(end).ok_or_else(unreadable)?;
+            *texts = rest;
+            Ok(Cell::Text(text.to_owned()))
+        }
         (Some("i"), Some(number)) => match number.parse() {
             Ok(integer) => Ok(Cell::Integer(integer)),
             Err(_) => number.parse().map(Cell::Real).map_err(|_| unreadable()),
@@ -180,6 +196,24 @@ fn cell_of(text: &str) -> Result<Cell, SqlError> {
     }
 }
 
+/// How many bytes of a text are so many UTF-16 units.
+fn bytes_of(text: &str, units: usize) -> usize {
+    let mut left = units;
+    let mut bytes = 0_usize;
+    for c in text.chars() {
+        match left.checked_sub(c.len_utf16()) {
+            Some(rest) if left > 0 => left = rest,
+            _ => break,
+        }
+        bytes = bytes.saturating_add(c.len_utf8());
+    }
+    bytes
+}
+
+fn unreadable() -> SqlError {
+    SqlError::new("rows are not as they were written")
+}
+
 fn bind(value: &Bind<'_>) -> JsValue {
     match value {
         Bind::Null => JsValue::NULL,
@@ -187,18 +221,6 @@ fn bind(value: &Bind<'_>) -> JsValue {
         #[allow(clippy::cast_precision_loss)]
         Bind::Integer(integer) => JsValue::from_f64(integer.get() as f64),
         Bind::Text(text) => JsValue::from_str(text),
-    }
-}
-
-fn cell(value: &JsValue) -> Result<Cell, SqlError> {
-    if value.is_null() || value.is_undefined() {
-        Ok(Cell::Null)
-    } else if let Some(number) = value.as_f64() {
-        Ok(Cell::Real(number))
-    } else if let Some(text) = value.as_string() {
-        Ok(Cell::Text(text))
-    } else {
-        Err(SqlError::new("a column holds neither a number nor a text"))
     }
 }
 
