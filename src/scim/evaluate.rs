@@ -15,6 +15,7 @@ use crate::endpoint::Kind;
 use crate::error::{Error, ScimType};
 use crate::filter::{Filter, Literal, Operator};
 use crate::lookup::{self, Lookup};
+use crate::needle;
 use crate::path::AttributePath;
 use crate::schema::{Attribute, Mutability, Returned, Schemas, Type};
 use serde_json::{Map, Value};
@@ -100,6 +101,14 @@ impl Matcher {
     /// each candidate is to be asked. None: only a scan finds them all.
     pub fn lookups(&self) -> Option<Vec<Lookup>> {
         lookup::plan(&self.node, self.kind)
+    }
+
+    /// Texts that the JSON of every resource has in it that satisfies the filter, but for those whose JSON
+    /// has a character that is not ASCII: at most three, each of at most 40 printable ASCII characters, none of
+    /// which JSON escapes. The case of letters does not count. Neither `meta` nor `groups` nor `members` is
+    /// thought to be in that JSON.
+    pub fn needles(&self) -> Vec<&str> {
+        needle::of(&self.node)
     }
 }
 
