@@ -13,6 +13,7 @@ mod cursor;
 mod erasure;
 mod extension;
 pub mod intent;
+mod known_groups;
 mod list;
 mod members;
 pub mod message;
@@ -29,6 +30,7 @@ mod time;
 mod write;
 
 use answers::Answers;
+use known_groups::KnownGroups;
 use message::{Failure, Request, Response};
 use render::{Relations, Renderer, etag};
 use scim_edge_scim::discovery::{self, Features};
@@ -71,12 +73,9 @@ impl<S: Sql> Directory<S> {
     /// Opens a database, new or of any earlier version.
     pub fn open(sql: S) -> Result<Self, SqlError> {
         let before = tables::migrate(&sql)?;
-        let store = Store { sql: Counted::new(sql) };
+        let store = Store { sql: Counted::new(sql), groups: KnownGroups::default() };
         if (1..tables::FOLDING).contains(&before) {
             store.fold_anew()?;
-        }
-        if (1..tables::SIGNS).contains(&before) {
-            store.sign_anew()?;
         }
         let schemas = RefCell::new(Rc::new(extension::load(&store)?));
         Ok(Self { store, schemas, answers: Answers::default() })
@@ -88,7 +87,7 @@ impl<S: Sql> Directory<S> {
         let method = if head { "GET" } else { request.method };
         let mut response = self.answer(&Request { method, ..*request }).unwrap_or_else(Response::from);
         if head {
-            (response.body, response.held) = (None, None);
+            response.body = None;
         }
         response
     }

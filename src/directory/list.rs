@@ -6,8 +6,8 @@
 
 use crate::cursor::{Cursor, NAMED};
 use crate::message::{Failure, Request, Response};
-use crate::page::{Chosen, Plain};
-use crate::render::{Relations, Renderer};
+use crate::page::Plain;
+use crate::render::{OPEN_BASE, Relations, Renderer};
 use crate::sql::{Sql, SqlError};
 use crate::store::{Store, Stored};
 use scim_edge_json::Limits;
@@ -220,14 +220,6 @@ fn answer<S: Sql>(
         }
         (Some(_), None) => ",\"Resources\":[".to_owned(),
     };
-    if kinds == [Kind::User]
-        && wanted.projection.is_default()
-        && schemas.shows_all(Kind::User)
-        && let Some(chosen) = page.chosen()
-        && let Some(text) = store.users_text(&chosen, request.base, &before, &behind)?
-    {
-        return Ok(Response::held(200, text));
-    }
     let resources = page.read(store)?;
     let relations = Relations::of(store, &resources, wanted.projection.wants("members"))?;
     let mut text = format!("{before}{}{behind}", resources.len());
@@ -254,15 +246,6 @@ enum Shown {
 }
 
 impl Page {
-    /// What SQLite can be asked for; none where few resources are here already.
-    fn chosen(&self) -> Option<Chosen> {
-        Some(match &self.shown {
-            Shown::Plain(_, plain) => Chosen::Plain(*plain),
-            Shown::Found(found) if found.iter().all(|one| one.stored.is_some()) => return None,
-            Shown::Found(found) => Chosen::These(found.iter().map(|one| one.seq).collect()),
-        })
-    }
-
     /// The resources themselves.
     fn read<S: Sql>(self, store: &Store<S>) -> Result<Vec<Stored>, SqlError> {
         let mut found = match self.shown {
@@ -347,18 +330,15 @@ fn find<S: Sql>(
                 seqs.sort_unstable();
                 seqs.dedup();
                 for chunk in seqs.chunks(usize::try_from(BATCH).unwrap_or(1)) {
-                    let stored: Vec<Stored> =
-                        store.of_seqs(chunk)?.into_iter().filter(|stored| stored.kind == kind).collect();
-                    candidates.ask(stored, false, &mut found)?;
+                    candidates.ask(store.candidates(kind, chunk)?, false, &mut found)?;
                 }
             }
             None => {
+                let needles = matcher.as_ref().map(Matcher::needles).unwrap_or_default();
                 let mut after = i64::MIN;
-                loop {
-                    let batch = store.page_after(kind, after, BATCH)?;
-                    let Some(last) = batch.last() else { break };
-                    after = last.seq;
-                    candidates.ask(batch, false, &mut found)?;
+                while let Some(last) = store.last_of(kind, after, BATCH)? {
+                    candidates.ask(store.between(kind, after, last, &needles)?, false, &mut found)?;
+                    after = last;
                 }
             }
         }
@@ -416,7 +396,8 @@ impl<S: Sql> Candidates<'_, S> {
                 || self.sorter.is_some_and(|sorter| sorter.looks_at(name))
         };
         for stored in batch {
-            let resource = if meta || groups || members {
+            // A base that is open is one that the filter may ask for.
+            let resource = if meta || groups || members || stored.body.contains(OPEN_BASE) {
                 self.renderer.value(&stored, &relations)?
             } else {
                 stored.part(&wanted)?

@@ -5,7 +5,7 @@ use scim_edge_scim::discovery::Features;
 use scim_edge_scim::endpoint::{Endpoint, Kind};
 use scim_edge_scim::error::Error;
 
-use crate::sql::{Held, SqlError};
+use crate::sql::SqlError;
 
 /// A SCIM request by somebody who may make it.
 pub struct Request<'a> {
@@ -48,8 +48,6 @@ pub struct Response {
     pub headers: Vec<(&'static str, String)>,
     /// A JSON text.
     pub body: Option<String>,
-    /// The body, where the host has it already.
-    pub held: Option<Held>,
     /// What went wrong inside, for the log only.
     pub fault: Option<String>,
 }
@@ -57,10 +55,6 @@ pub struct Response {
 impl Response {
     pub(crate) fn json(status: u16, body: String) -> Self {
         Self { status, body: Some(body), ..Self::default() }
-    }
-
-    pub(crate) fn held(status: u16, body: Held) -> Self {
-        Self { status, held: Some(body), ..Self::default() }
     }
 
     pub(crate) fn empty(status: u16) -> Self {

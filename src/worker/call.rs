@@ -29,7 +29,16 @@ extern "C" {
         request: &web_sys::Request,
         call: &str,
         own: &str,
-        whole: bool,
+    ) -> std::result::Result<js_sys::Promise, JsValue>;
+
+    #[wasm_bindgen(catch, js_name = askFor)]
+    fn ask_for(
+        env: &JsValue,
+        account: &str,
+        request: &web_sys::Request,
+        head: &str,
+        call: &str,
+        own: &str,
     ) -> std::result::Result<js_sys::Promise, JsValue>;
 }
 
@@ -154,14 +163,16 @@ impl Call {
         Ok(text)
     }
 
-    /// Hands a request to the account's directory with what was decided. What the object answers by itself
-    /// needs no more of the request than every read has.
+    /// Hands a request to the account's directory with what was decided.
     pub(crate) async fn pass_on(mut self, request: &Request, environment: &Environment) -> Result<Response> {
-        let account = self.account.clone();
-        let is_whole = self.settings.origin_url.is_some() || !request.is_bare();
-        let own = if request.is_bare() { self.take_own() } else { String::new() };
-        let text = self.text()?;
-        let promise = ask(environment.bindings(), &account, request.inner(), &text, &own, is_whole)?;
-        Ok(Response::of_host(JsFuture::from(promise).await?.unchecked_into()))
+        let (account, bindings) = (self.account.clone(), environment.bindings());
+        let raw = request.inner().ok_or_else(|| Error::RustError("a request of nobody's".to_owned()))?;
+        let promise = if request.is_bare() {
+            let own = self.take_own();
+            ask_for(bindings, &account, raw, &request.head(), &*self.text()?, &own)?
+        } else {
+            ask(bindings, &account, raw, &*self.text()?, "")?
+        };
+        Ok(Response::of_object(JsFuture::from(promise).await?))
     }
 }

@@ -10,7 +10,7 @@ use crate::deletion;
 use crate::environment::{Environment, new_uuid, now_ms};
 use crate::gate::used_before;
 use crate::http::{
-    BODY_LIMIT, BodyError, Headers, Request, Response, SCIM_JSON, answer, answer_held, read, run, scim_error,
+    BODY_LIMIT, BodyError, Headers, Request, Response, SCIM_JSON, answer, read, run, scim_error,
 };
 use crate::journal::Journal;
 use crate::lock::Locks;
@@ -52,6 +52,12 @@ impl DirectoryObject {
     pub fn fetch(&self, request: web_sys::Request) -> std::result::Result<JsValue, JsValue> {
         let directory = self.0.clone();
         run(async move { directory.fetch(Request::of_worker(request)).await?.into_host() })
+    }
+
+    /// A request of the Worker's that has no body, as `edge.js` writes it.
+    pub fn read(&self, text: String) -> std::result::Result<JsValue, JsValue> {
+        let directory = self.0.clone();
+        run(async move { Ok(directory.fetch(Request::of_text(&text)).await?.into_reply()) })
     }
 
     /// The alarm.
@@ -302,8 +308,7 @@ async fn incoming(
         _ => None,
     };
     let Some(endpoint) = endpoint else { return Ok(Err(ScimError::not_found("This path"))) };
-    let body = if request.is_bare() { None } else { request.inner().body() };
-    let body = match read(body, BODY_LIMIT).await {
+    let body = match read(request.body(), BODY_LIMIT).await {
         Ok(body) => body,
         Err(BodyError::TooLong) => return Ok(Err(ScimError::status(413, "the body is longer than 1 MiB"))),
         Err(BodyError::Broken) => return Ok(Err(ScimError::status(400, "the body ended early"))),
@@ -331,7 +336,7 @@ pub(crate) fn respond(response: ScimResponse, headers: &[(&str, &str)]) -> Resul
         console_error!("directory: {fault}");
     }
     let mut all: Vec<(&str, &str)> = Vec::new();
-    if response.body.is_some() || response.held.is_some() {
+    if response.body.is_some() {
         all.push(("content-type", SCIM_JSON));
     }
     if response.headers.iter().any(|(name, _)| *name == "etag") {
@@ -340,10 +345,7 @@ pub(crate) fn respond(response: ScimResponse, headers: &[(&str, &str)]) -> Resul
     }
     all.extend(response.headers.iter().map(|(name, value)| (*name, value.as_str())));
     all.extend_from_slice(headers);
-    match response.held.as_ref().and_then(|held| held.get::<JsValue>()) {
-        Some(text) => answer_held(response.status, &all, text.clone()),
-        None => answer(response.status, &all, response.body),
-    }
+    answer(response.status, &all, response.body)
 }
 
 pub(crate) fn internal(error: SqlError) -> Error {

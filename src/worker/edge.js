@@ -7,16 +7,22 @@ const REQUEST_ID = "x-request-id";
 
 // Request ---------------------------------------------------------------------------------------
 
-// The headers that are read of every request: http.rs has them in this order.
+// The headers that are read of every request, and those that a read tells its object beside: http.rs has them
+// in this order.
 const OUTER = ["authorization", "harness-account", "x-api-key", "dpop", REQUEST_ID];
 const INNER = [CALL, OWN, "content-type", "if-match", "if-none-match"];
+const BESIDE = ["accept", "authorization", "prefer", "traceparent"];
 
 /** Method, URL, its parts and headers, a line each; a header that is there begins with `=`. */
 export function describe(request, inner) {
   const { url, headers } = request;
   const { origin, pathname, search } = new URL(url);
-  let text = `${request.method}\n${url}\n${origin}\n${pathname}\n${search.slice(1)}`;
-  for (const name of inner ? INNER : OUTER) {
+  return `${request.method}\n${url}\n${origin}\n${pathname}\n${search.slice(1)}${lines(headers, inner ? INNER : OUTER)}`;
+}
+
+function lines(headers, names) {
+  let text = "";
+  for (const name of names) {
     const value = headers.get(name);
     text += value === null ? "\n" : `\n=${value}`;
   }
@@ -43,6 +49,11 @@ export function respondHeld(status, headers, body) {
   return new Response(body, { status, headers: named });
 }
 
+/** An answer as an object gives it to its Worker. */
+export function reply(status, headers, body) {
+  return { status, headers, body };
+}
+
 /** What the log says of an answer: its status, and headers as lines, names and values in turn. */
 export function observe(response) {
   let text = `${response.status}\n`;
@@ -58,30 +69,42 @@ export function observe(response) {
 const IDS = 256;
 const ids = new Map();
 
-// What a read tells its object, and the object an origin that it has learned of since.
-const PASSED = ["accept", "authorization", "content-type", "if-match", "if-none-match", "prefer", "traceparent"];
-
-/** Asks an account's Directory object: with the client's own request, or with a small one. */
-export function ask(env, account, request, call, own, whole) {
+function stub(env, account) {
   let id = ids.get(account);
   if (id === undefined) {
     if (ids.size >= IDS) ids.clear();
     ids.set(account, (id = env.DIRECTORY.idFromName(account)));
   }
-  const stub = env.DIRECTORY.get(id);
-  if (whole) {
-    const copy = new Request(request.url, request);
-    copy.headers.set(CALL, call);
-    copy.headers.set(OWN, own);
-    return stub.fetch(copy);
-  }
-  const headers = { [CALL]: call, [OWN]: own };
-  for (const name of PASSED) {
-    const value = request.headers.get(name);
-    if (value !== null) headers[name] = value;
-  }
-  return stub.fetch(request.url, { method: request.method, headers, redirect: "manual" });
+  return env.DIRECTORY.get(id);
 }
+
+/** Asks an account's Directory object, with the client's own request. */
+export function ask(env, account, request, call, own) {
+  const copy = new Request(request.url, request);
+  copy.headers.set(CALL, call);
+  copy.headers.set(OWN, own);
+  return stub(env, account).fetch(copy);
+}
+
+/**
+ * Asks it what has no body. `head` are the first lines of what `describe` says of the request. An object of an
+ * older deployment is asked with the request.
+ */
+export function askFor(env, account, request, head, call, own) {
+  const of = request.headers;
+  const text = `${head}\n=${call}\n=${own}${lines(of, INNER.slice(2))}${lines(of, BESIDE)}`;
+  return stub(env, account).read(text).catch((error) => {
+    if (!(error instanceof TypeError && error.message.includes("RPC"))) throw error;
+    return ask(env, account, request, call, own);
+  });
+}
+
+/** What an object answered: a status and headers as lines; nothing where it is a response. */
+export function replied(answer) {
+  return answer instanceof Response ? "" : `${answer.status}\n${answer.headers}`;
+}
+
+export const bodyOf = (answer) => answer.body;
 
 // SQLite ----------------------------------------------------------------------------------------
 
@@ -102,12 +125,6 @@ export function run(database, statement, binds) {
 /** The same, with values that have separators in them. */
 export function runWith(database, statement, values) {
   return keep(database.exec(statement, ...values));
-}
-
-/** Runs a statement whose one row has one text, which stays here. */
-export function hold(database, statement, values) {
-  const [[text]] = [...database.exec(statement, ...values).raw()];
-  return text;
 }
 
 function value(bind) {

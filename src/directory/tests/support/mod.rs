@@ -14,7 +14,7 @@
 use rusqlite::types::ValueRef;
 use scim_edge_directory::Directory;
 use scim_edge_directory::message::{Request, Response};
-use scim_edge_directory::sql::{Bind, Cell, Held, Row, Sql, SqlError};
+use scim_edge_directory::sql::{Bind, Cell, Row, Sql, SqlError};
 use scim_edge_scim::dialect::Dialect;
 use scim_edge_scim::endpoint::{Endpoint, segments};
 use serde_json::Value;
@@ -52,11 +52,6 @@ impl Sql for &Native {
             all.push((0..columns).map(cell).collect());
         }
         Ok(all)
-    }
-
-    fn hold(&self, text: &str, binds: &[Bind<'_>]) -> Result<Option<Held>, SqlError> {
-        let held = self.query(text, binds)?.into_iter().next().expect("a row").maybe_text()?;
-        Ok(held.map(|text| (text.len(), text)).map(|(length, text)| Held::new(text, length)))
     }
 
     fn transaction<T, E: From<SqlError>>(&self, body: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
@@ -114,8 +109,7 @@ impl<'a> Client<'a> {
             },
             may: &|_, _| true,
         });
-        let held = response.held.as_ref().and_then(|held| held.get::<String>().cloned());
-        Response { body: response.body.clone().or(held), ..response }
+        response
     }
 
     /// A call that must be answered with a status; its body.
