@@ -57,6 +57,11 @@ impl Response {
         Self { status, body: Some(body), ..Self::default() }
     }
 
+    fn fault(fault: String) -> Self {
+        let told = Error::status(500, "The directory could not answer; nothing was changed");
+        Self { fault: Some(fault), ..Self::json(500, told.body().to_string()) }
+    }
+
     pub(crate) fn empty(status: u16) -> Self {
         Self { status, ..Self::default() }
     }
@@ -72,10 +77,8 @@ impl From<Failure> for Response {
         match failure {
             Failure::Scim(error) => Self::json(error.status, error.body().to_string()),
             Failure::NotModified(etag) => Self::empty(304).with("etag", etag),
-            Failure::Sql(error) => {
-                let told = Error::status(500, "The directory could not answer; nothing was changed");
-                Self { fault: Some(error.to_string()), ..Self::json(500, told.body().to_string()) }
-            }
+            Failure::Sql(error) => Self::fault(error.to_string()),
+            Failure::Unfinished => Self::fault("a scan is not finished".to_owned()),
         }
     }
 }
@@ -89,6 +92,8 @@ pub(crate) enum Failure {
     NotModified(String),
     /// Ours.
     Sql(SqlError),
+    /// There is none yet: the scan goes on in another turn ([`crate::scan`]).
+    Unfinished,
 }
 
 impl From<Error> for Failure {

@@ -97,6 +97,11 @@ impl Matcher {
         self.node.looks_at(name)
     }
 
+    /// Whether the filter looks at a sub-attribute of a top-level attribute, or at all of that.
+    pub fn looks_at_part(&self, name: &str, sub: &str) -> bool {
+        self.node.looks_at_part(name, sub)
+    }
+
     /// Lookups whose answers together hold every resource that satisfies the filter, and maybe others:
     /// each candidate is to be asked. None: only a scan finds them all.
     pub fn lookups(&self) -> Option<Vec<Lookup>> {
@@ -433,6 +438,20 @@ impl Node {
             Self::Not(inner) | Self::Related(_, inner) => inner.looks_at(name),
             Self::Present(target) | Self::Compare(target, _) | Self::Element(target, _) => {
                 target.extension.as_deref().unwrap_or(&target.name) == name
+            }
+        }
+    }
+
+    fn looks_at_part(&self, name: &str, sub: &str) -> bool {
+        match self {
+            Self::And(members) | Self::Or(members) => {
+                members.iter().any(|member| member.looks_at_part(name, sub))
+            }
+            Self::Not(inner) | Self::Related(_, inner) => inner.looks_at_part(name, sub),
+            Self::Present(target) | Self::Compare(target, _) | Self::Element(target, _) => {
+                target.extension.is_none()
+                    && target.name == name
+                    && target.sub.as_deref().is_none_or(|known| known == sub)
             }
         }
     }

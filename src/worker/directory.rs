@@ -21,6 +21,7 @@ use scim_edge_account::published::DirectorySettings;
 use scim_edge_account::supplement::Supplement;
 use scim_edge_directory::circuit::Circuit;
 use scim_edge_directory::message::{Request as ScimRequest, Response as ScimResponse};
+use scim_edge_directory::scan::Scan;
 use scim_edge_directory::sql::SqlError;
 use scim_edge_directory::{Directory as Store, FEATURES};
 use scim_edge_policy::operation::needed;
@@ -33,7 +34,15 @@ use serde::{Deserialize, Serialize};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::JsFuture;
 use worker::{Env, Error, Result, State, console_error, worker_sys};
+
+#[wasm_bindgen(module = "/edge.js")]
+extern "C" {
+    /// Resolves after what waits to be done. Not `worker::Delay`, which only wakes who has asked first: [`run`]
+    /// asks before there is a promise.
+    fn turn() -> js_sys::Promise;
+}
 
 /// One per account, named by it: what the host sees of a [`Directory`]. The attribute of the `worker` crate
 /// would make a promise of every answer, also where there is nothing to wait for.
@@ -192,25 +201,50 @@ impl Directory {
         }
         let begun = self.begin(incoming, settings)?;
         let response = match &settings.origin_url {
-            None => respond(self.local(incoming, settings)?, &[("cache-status", "scim-edge; hit")]),
+            None => {
+                let scan = Scan::default();
+                let response = loop {
+                    match self.local_in_turns(incoming, settings, &scan)? {
+                        Some(response) => break response,
+                        None => let_others_in().await?,
+                    }
+                };
+                respond(response, &[("cache-status", "scim-edge; hit")])
+            }
             Some(_) => self.with_origin(incoming, settings).await,
         }?;
         self.end(incoming, settings, begun, &response);
         Ok(response)
     }
 
-    /// Answers from the tables.
-    pub(crate) fn local(&self, incoming: &Incoming, settings: &DirectorySettings) -> Result<ScimResponse> {
-        self.local_as(incoming, settings, &incoming.method)
-    }
-
-    /// Answers from the tables as if the method were another.
+    /// Answers from the tables, as if the method were another.
     pub(crate) fn local_as(
         &self,
         incoming: &Incoming,
         settings: &DirectorySettings,
         method: &str,
     ) -> Result<ScimResponse> {
+        self.local(incoming, settings, method, |store, request| store.respond(request))
+    }
+
+    /// Answers from the tables, or does a part of the work of a scan: others are to be let in then.
+    pub(crate) fn local_in_turns(
+        &self,
+        incoming: &Incoming,
+        settings: &DirectorySettings,
+        scan: &Scan,
+    ) -> Result<Option<ScimResponse>> {
+        let method = &incoming.method;
+        self.local(incoming, settings, method, |store, request| store.respond_in_turns(request, Some(scan)))
+    }
+
+    fn local<T>(
+        &self,
+        incoming: &Incoming,
+        settings: &DirectorySettings,
+        method: &str,
+        ask: impl FnOnce(&Store<ObjectSql>, &ScimRequest<'_>) -> T,
+    ) -> Result<T> {
         let header = |name: &str| incoming.headers.get(name).ok().flatten();
         let features = self.features(settings)?;
         let precondition = |name: &str| header(name).filter(|_| features.etag);
@@ -234,7 +268,7 @@ impl Directory {
             new_id: &|| new_uuid().unwrap_or_default(),
             may: &|method, kind| permissions.has_all(needed(method, kind)),
         };
-        Ok(self.store()?.respond(&request))
+        Ok(ask(self.store()?, &request))
     }
 
     /// What this account's directory announces: with an origin, what that can do itself and what the
@@ -324,6 +358,12 @@ async fn incoming(
         took_ms,
         origin_ms: Rc::default(),
     }))
+}
+
+/// Lets other requests in, and whatever else there is to do.
+pub(crate) async fn let_others_in() -> Result<()> {
+    JsFuture::from(turn()).await?;
+    Ok(())
 }
 
 pub(crate) fn dialect(settings: &DirectorySettings) -> Dialect {

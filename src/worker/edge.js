@@ -106,6 +106,8 @@ export function replied(answer) {
 
 export const bodyOf = (answer) => answer.body;
 
+export const turn = () => new Promise((resolve) => setTimeout(resolve, 0));
+
 // SQLite ----------------------------------------------------------------------------------------
 
 const BIND = "\u001f";

@@ -86,11 +86,23 @@ impl<'a> Client<'a> {
         body: Option<Value>,
         headers: &[(&str, &str)],
     ) -> Response {
+        self.ask(method, target, body, headers, |directory, request| directory.respond(request))
+    }
+
+    /// A call by whichever way of the directory's.
+    pub fn ask<T>(
+        &self,
+        method: &str,
+        target: &str,
+        body: Option<Value>,
+        headers: &[(&str, &str)],
+        by: impl FnOnce(&Directory<&'a Native>, &Request<'_>) -> T,
+    ) -> T {
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
         let header = |name: &str| headers.iter().find(|(known, _)| *known == name).map(|(_, value)| *value);
         let body = body.map(|body| body.to_string()).unwrap_or_default();
         self.clock.set(self.clock.get() + 1);
-        let response = self.directory.respond(&Request {
+        let request = Request {
             method,
             endpoint: &endpoint(path),
             query,
@@ -108,8 +120,8 @@ impl<'a> Client<'a> {
                 format!("id-{}", self.ids.get())
             },
             may: &|_, _| true,
-        });
-        response
+        };
+        by(&self.directory, &request)
     }
 
     /// A call that must be answered with a status; its body.
