@@ -7,7 +7,7 @@ import { join, relative } from "node:path";
 import { pathToFileURL } from "node:url";
 import { gzipSync } from "node:zlib";
 import { buildConsole } from "./console-build.mjs";
-import { SetupError, fail, say, step } from "./log.mjs";
+import { fail, say, step } from "./log.mjs";
 import { run } from "./run.mjs";
 import { setup } from "./setup.mjs";
 import { root, tool } from "./tools.mjs";

@@ -28,10 +28,12 @@ impl Group {
     }
 }
 
-/// Groups by their numbers, as they were after so many writes; none for those that are in other groups, which
-/// their members are in through them.
+/// Groups by their numbers; none for those that are in other groups, which their members are in through them.
+type Groups = HashMap<i64, Option<Rc<Group>>>;
+
+/// Groups as they were after so many writes.
 #[derive(Default)]
-pub(crate) struct KnownGroups(RefCell<(u64, HashMap<i64, Option<Rc<Group>>>)>);
+pub(crate) struct KnownGroups(RefCell<(u64, Groups)>);
 
 impl<S: Sql> Store<S> {
     /// The groups of these numbers, for each list of them; none for a list with a group that is in another.

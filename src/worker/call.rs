@@ -169,9 +169,9 @@ impl Call {
         let raw = request.inner().ok_or_else(|| Error::RustError("a request of nobody's".to_owned()))?;
         let promise = if request.is_bare() {
             let own = self.take_own();
-            ask_for(bindings, &account, raw, &request.head(), &*self.text()?, &own)?
+            ask_for(bindings, &account, raw, &request.head(), &self.text()?, &own)?
         } else {
-            ask(bindings, &account, raw, &*self.text()?, "")?
+            ask(bindings, &account, raw, &self.text()?, "")?
         };
         Ok(Response::of_object(JsFuture::from(promise).await?))
     }

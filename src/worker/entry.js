@@ -4,6 +4,8 @@
 // A panic leaves Wasm's memory as it was in the middle of something: the next call begins with a new memory,
 // and objects are made anew in it.
 
+/* global addEventListener */
+
 import { DurableObject } from "cloudflare:workers";
 import * as wasm from "./index.js";
 
