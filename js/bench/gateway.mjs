@@ -51,6 +51,7 @@ export async function gateway({ users, settings = {}, watched = false, say }) {
     memory: () => server.memory(),
     inspector: server.inspector,
     kvReads: async () => (await (await fetch(`${server.kv}/.counts`)).json()).reads,
+    still: `/Users/${filled.ids?.[0]}`,
     get base() {
       return client().base;
     },

@@ -54,21 +54,6 @@ async function autocannon({ origin, paths, headers, connections, seconds }) {
   return { perSecond: requests.total / duration, requests: requests.total, failures: non2xx + errors };
 }
 
-/**
- * Asks `paths` one after another for `seconds`, to the last answer: for servers that answer too few in that time for
- * more to be told. Nothing is left in their queue.
- */
-export async function patientLoad({ base, headers, paths, seconds, bound }) {
-  const begun = performance.now();
-  const passed = () => (performance.now() - begun) / 1000;
-  let requests = 0;
-  while (passed() < seconds) {
-    await answered({ url: `${base}${paths[requests % paths.length]}`, headers, bound });
-    requests += 1;
-  }
-  return { perSecond: requests / passed(), requests, failures: 0 };
-}
-
 /** How many milliseconds an answer takes; throws where it is not 200, or not there within `bound` milliseconds. */
 export async function answered({ url, headers, bound = 30_000 }) {
   const begun = performance.now();

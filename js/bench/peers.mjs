@@ -11,7 +11,6 @@ import { step } from "../log.mjs";
 import { pythonSuites } from "../python.mjs";
 import { run } from "../run.mjs";
 import { root } from "../tools.mjs";
-import { answered, load, patientLoad } from "./load.mjs";
 import { fill, person } from "./people.mjs";
 import { ended, usage } from "./workerd.mjs";
 
@@ -54,40 +53,7 @@ export async function scim2Server({ users }) {
 }
 
 function peer(name, child, base, ids) {
-  return { name, ids, ...usage(child.pid), base, headers: { authorization: "Bearer x" }, stop: () => ended(child) };
-}
-
-/** A peer that takes longer for one answer is asked over one connection, which it is busy with. */
-const SLOW_MS = 100;
-
-/** A peer has so long for an answer, and so long to come to rest. */
-const ANSWER_MS = 5_000;
-const REST_MS = 30_000;
-
-/**
- * Asks a peer `paths`, once nothing is left in its queue of what it was asked before.
- *
- * @returns as `load`, with `alone` where it was over one connection; `unanswered` says why there is nothing.
- */
-export async function peerLoad({ base, headers, ids }, { paths, seconds }) {
-  try {
-    await rested({ url: `${base}/Users/${ids[0]}`, headers });
-    const alone = (await answered({ url: `${base}${paths[0]}`, headers, bound: ANSWER_MS })) > SLOW_MS;
-    const asked = { base, headers, paths, seconds };
-    return alone ? { ...(await patientLoad({ ...asked, bound: ANSWER_MS })), alone } : await load(asked);
-  } catch (error) {
-    const late = error.name === "TimeoutError";
-    return { unanswered: late ? `no answer within ${ANSWER_MS / 1000} s` : error.message };
-  }
-}
-
-/** Waits until a read by id is answered as by a server that does nothing else. */
-async function rested(request) {
-  for (const end = performance.now() + REST_MS; performance.now() < end; ) {
-    const took = await answered({ ...request, bound: REST_MS });
-    if (took < SLOW_MS) return;
-  }
-  throw new Error(`still busy after ${REST_MS / 1000} s`);
+  return { name, peer: true, ids, still: `/Users/${ids[0]}`, ...usage(child.pid), base, headers: { authorization: "Bearer x" }, stop: () => ended(child) };
 }
 
 function freePort() {

@@ -3,8 +3,8 @@
 import { say } from "../log.mjs";
 import { floor } from "./floor.mjs";
 import { gateway } from "./gateway.mjs";
-import { load } from "./load.mjs";
-import { peerLoad, scim2Server, scimmy } from "./peers.mjs";
+import { again, nothing } from "./measure.mjs";
+import { scim2Server, scimmy } from "./peers.mjs";
 import { EARLY, ID, LATE, questions } from "./questions.mjs";
 import { median, shown, spread } from "./statistics.mjs";
 
@@ -28,8 +28,8 @@ export async function reads({ users, rounds, seconds, peers }) {
     const texts = await everyone(ours.client(), users);
     const bare = await begin(floor(texts));
     const others = peers ? [await begin(scimmy({ users })), await begin(scim2Server({ users }))].filter(Boolean) : [];
-    const contenders = [...alike(ours, bare), ...others.map((other) => ({ ...other, columns: questions(other.ids), ask: peerLoad }))];
-    for (const { ask, columns, ...contender } of contenders) await ask(contender, { paths: columns[ID], seconds: 1 });
+    const contenders = [...alike(ours, bare), ...others.map((other) => ({ ...other, columns: questions(other.ids) }))];
+    for (const contender of contenders) await again(nothing(), contender, { paths: contender.columns[ID], seconds: 1 });
     const before = await ours.kvReads();
     const measured = await inTurn(contenders, { rounds, seconds });
     const requests = [OURS, AGAIN].flatMap((name) => Object.values(measured).map((by) => by[name].requests)).reduce((sum, one) => sum + one, 0);
@@ -47,11 +47,10 @@ function alike(ours, bare) {
   const one = Object.fromEntries(Object.entries(columns).map(([name, paths]) => [name, [paths[Math.floor(paths.length / 2)]]]));
   const pages = (column) => columns[column].map((path) => path.replace("/Users", "/page"));
   const least = { [ID]: columns[ID].map((path) => path.replace("/Users", "")), [EARLY]: pages(EARLY), [LATE]: pages(LATE) };
-  const ask = (server, { paths, seconds }) => load({ base: server.base, headers: server.headers, paths, seconds });
   return [
-    { ...ours, name: OURS, columns, ask },
-    { ...ours, name: AGAIN, columns: one, ask },
-    { ...bare, name: FLOOR, base: bare.url, headers: ours.headers, columns: least, ask },
+    { ...ours, name: OURS, columns },
+    { ...ours, name: AGAIN, columns: one },
+    { ...bare, name: FLOOR, base: bare.url, still: least[ID][0], headers: ours.headers, columns: least },
   ];
 }
 
@@ -61,24 +60,13 @@ async function inTurn(contenders, { rounds, seconds }) {
   for (let round = 0; round < rounds; round += 1) {
     for (const column of Object.keys(contenders[0].columns)) {
       for (const contender of contenders.filter(({ columns }) => columns[column])) {
-        const of = ((measured[column] ??= {})[contender.name] ??= { perSecond: [], cpu: [], requests: 0 });
-        if (!of.unanswered) await once(contender, column, { of, seconds });
+        const found = ((measured[column] ??= {})[contender.name] ??= nothing());
+        await again(found, contender, { paths: contender.columns[column], seconds });
       }
     }
     say(`  round ${round + 1} of ${rounds}`);
   }
   return measured;
-}
-
-async function once({ ask, columns, ...contender }, column, { of, seconds }) {
-  const before = contender.cpu();
-  const { perSecond, requests, failures, alone, unanswered } = await ask(contender, { paths: columns[column], seconds });
-  if (failures > 0) throw new Error(`${contender.name}, ${column}: ${failures} failures of ${requests}`);
-  Object.assign(of, { alone: of.alone || alone, unanswered });
-  if (unanswered) return;
-  of.perSecond.push(perSecond);
-  of.requests += requests;
-  if (before !== undefined) of.cpu.push(((contender.cpu() - before) / Math.max(requests, 1)) * 1e6);
 }
 
 function tell({ measured, kv, bytes }) {

@@ -2,7 +2,7 @@
 
 import { say } from "../log.mjs";
 import { gateway } from "./gateway.mjs";
-import { load } from "./load.mjs";
+import { again, nothing } from "./measure.mjs";
 import { FEWEST_USERS, THREE, questions } from "./questions.mjs";
 import { median, shown } from "./statistics.mjs";
 
@@ -14,7 +14,7 @@ export const [SMALL, LARGE] = [1_000, 100_000];
 /** How many pages by cursor are asked for. */
 const CURSORS = 50;
 
-/** Directories of up to `users`, and with `large` the largest. */
+/** Directories of up to `users`, and with `large` the largest; half the time for each, of CPU there is enough to see. */
 export async function sizes({ users, rounds, seconds, large }) {
   const counts = [...new Set([FEWEST_USERS, SMALL, users, ...(large ? [LARGE] : [])])].filter((count) => count <= users || count === LARGE);
   counts.sort((a, b) => a - b);
@@ -28,7 +28,9 @@ export async function sizes({ users, rounds, seconds, large }) {
     }
     for (let round = 0; round < rounds; round += 1) {
       for (const column of Object.keys(all[0].columns)) {
-        for (const one of all) await once(one, column, seconds);
+        for (const { ours, found, columns } of all) {
+          await again((found[column] ??= nothing()), ours, { paths: columns[column], seconds: Math.ceil(seconds / 2) });
+        }
       }
       say(`  round ${round + 1} of ${rounds}`);
     }
@@ -40,17 +42,6 @@ export async function sizes({ users, rounds, seconds, large }) {
   } finally {
     for (const { ours } of all) await ours.stop();
   }
-}
-
-async function once({ count, ours, found, columns }, column, seconds) {
-  const before = ours.cpu();
-  const { perSecond, requests, failures } = await load({ base: ours.base, headers: ours.headers, paths: columns[column], seconds });
-  if (failures > 0) throw new Error(`${column} of ${count} users: ${failures} failures of ${requests}`);
-  const of = (found[column] ??= { perSecond: [], cpu: [] });
-  of.perSecond.push(perSecond);
-  // What is still being answered when the load ends is waited for, and counts.
-  await ours.client().get("/Users?count=0");
-  if (before !== undefined) of.cpu.push(((ours.cpu() - before) / Math.max(requests, 1)) * 1e6);
 }
 
 /** The paths of pages by cursor, nine tenths into the directory. */
