@@ -2,7 +2,7 @@
 
 import { answered, load } from "./load.mjs";
 
-/** A server that takes longer for one answer is asked over one connection, which it is busy with. */
+/** A server that takes so long for each answer is asked over one connection, which it is busy with. */
 export const SLOW_MS = 100;
 
 /** A server has so long for an answer, and so long to come to rest. */
@@ -18,9 +18,7 @@ const REST_MS = 30_000;
 export async function measure(server, { paths, seconds }) {
   try {
     await rested(server);
-    const begun = now(server);
-    const took = await answered({ url: `${server.base}${paths[0]}`, headers: server.headers, bound: ANSWER_MS });
-    return took > SLOW_MS ? await oneByOne(server, { paths, seconds, begun }) : await together(server, { paths, seconds });
+    return (await oneByOne(server, { paths, seconds })) ?? (await together(server, { paths, seconds }));
   } catch (error) {
     if (!server.peer) throw error;
     return { unanswered: error.name === "TimeoutError" ? `no answer within ${ANSWER_MS / 1000} s` : error.message };
@@ -29,7 +27,11 @@ export async function measure(server, { paths, seconds }) {
 
 const now = (server) => ({ time: performance.now(), cpu: server.cpu() });
 
-const perRequest = (server, begun, requests) => (begun.cpu === undefined ? undefined : ((server.cpu() - begun.cpu) / Math.max(requests, 1)) * 1e6);
+/** Microseconds of CPU for each of so many requests. */
+function perRequest(server, begun, requests) {
+  if (begun.cpu === undefined) return undefined;
+  return ((server.cpu() - begun.cpu) / Math.max(requests, 1)) * 1e6;
+}
 
 async function together(server, { paths, seconds }) {
   const begun = now(server);
@@ -38,12 +40,15 @@ async function together(server, { paths, seconds }) {
   return { perSecond, requests, cpu: perRequest(server, begun, requests) };
 }
 
-/** To the last answer, the first having been given: nothing is left in the queue, and few answers tell the rate. */
-async function oneByOne(server, { paths, seconds, begun }) {
+/** To the last answer, where all take long: few are enough to tell the rate, and nothing is left in the queue. */
+async function oneByOne(server, { paths, seconds }) {
+  const begun = now(server);
   const passed = () => (performance.now() - begun.time) / 1000;
-  let requests = 1;
-  for (; passed() < seconds; requests += 1) {
-    await answered({ url: `${server.base}${paths[requests % paths.length]}`, headers: server.headers, bound: ANSWER_MS });
+  let requests = 0;
+  while (passed() < seconds) {
+    const url = `${server.base}${paths[requests % paths.length]}`;
+    if ((await answered({ url, headers: server.headers, bound: ANSWER_MS })) < SLOW_MS) return undefined;
+    requests += 1;
   }
   return { perSecond: requests / passed(), requests, cpu: perRequest(server, begun, requests), alone: true };
 }

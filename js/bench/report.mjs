@@ -18,7 +18,7 @@ function rates({ measured, contenders }) {
     if (!of) return "–";
     if (of.unanswered) return noted("–", `${who}: ${of.unanswered}.`);
     const figure = `${shown(median(of.perSecond))} ± ${Math.round(spread(of.perSecond) * 100)} %`;
-    return of.alone ? noted(figure, `One question after another: a single answer takes longer than ${SLOW_MS} ms.`) : figure;
+    return of.alone ? noted(figure, `One question after another: each answer takes longer than ${SLOW_MS} ms.`) : figure;
   };
   const cpu = (of) => (of && of.cpu.length > 0 ? shown(median(of.cpu)) : "–");
   const rows = Object.entries(measured).map(([column, by]) => [column, ...contenders.map((who) => cell(who, by[who])), cpu(by[OURS]), cpu(by[FLOOR])]);
@@ -66,13 +66,13 @@ export function report(results) {
   const parts = [
     "# Benchmarks",
     `Written by \`npm run bench\`: ${conditions}.`,
-    `Everything is asked in turn, in each round; figures are medians,
-with half of what lies between the quartiles. Each request asks something else than those before it: another user,
-another page, other letters of a name; ours, the floor and the peers are asked the same. In "${AGAIN}"
-ours is asked one question of the column over and over, which it answers from what it kept. Ours verifies a JWT of each request (RS256,
-verified once before); the floor is a bare JavaScript Worker before a bare object, one read of SQLite and the same
-bytes (of a page, as many, from memory); the peers keep their users in memory and verify nothing. Ours and the floor
-run on workerd itself, with data on disk.`,
+    `Everything is asked in turn, in each round; figures are medians, with half of what lies between the quartiles. Each
+request asks something else than those before it: another user, another page, other letters of a name; ours, the floor
+and the peers are asked the same. In "${AGAIN}" ours is asked one question of the column over and
+over, which it answers from what it kept. Ours verifies a JWT of each request (RS256, verified once before); the floor
+is a bare JavaScript Worker before a bare object, one read of SQLite and the same bytes (of a page, as many, from
+memory); the peers keep their users in memory and verify nothing. Ours and the floor run on workerd itself, with data
+on disk.`,
     "## Targets",
     table(["what", "found", "target", ""], targets(results)),
   ];
