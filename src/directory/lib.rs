@@ -8,6 +8,7 @@ mod answers;
 pub mod audit;
 pub mod bulk;
 pub mod capabilities;
+pub mod changes;
 pub mod circuit;
 mod cursor;
 mod erasure;
@@ -16,6 +17,7 @@ pub mod intent;
 mod list;
 mod members;
 pub mod message;
+mod mirror;
 mod page;
 mod part;
 pub mod pass;
@@ -59,6 +61,9 @@ pub const FEATURES: Features = Features {
     max_results: list::MAX_COUNT,
     default_page_size: list::DEFAULT_COUNT,
 };
+
+/// The version of the tables: copies have the same.
+pub const TABLES: usize = tables::VERSION;
 
 /// One account's resources.
 pub struct Directory<S> {
