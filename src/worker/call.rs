@@ -18,7 +18,7 @@ use std::mem::take;
 use std::rc::Rc;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
-use worker::{Error, Result};
+use worker::{Error, Result, console_error};
 
 #[wasm_bindgen(module = "/edge.js")]
 extern "C" {
@@ -30,6 +30,7 @@ extern "C" {
         call: &str,
         own: &str,
         whole: bool,
+        region: &str,
     ) -> std::result::Result<js_sys::Promise, JsValue>;
 }
 
@@ -41,6 +42,9 @@ pub(crate) const OWN_HEADER: &str = "x-scim-edge-own";
 
 /// The version of the protocol.
 pub(crate) const PROTOCOL: u32 = 1;
+
+/// The version of the protocol to copies: an object that does not know of them refuses it.
+const NEAR_PROTOCOL: u32 = 2;
 
 /// What the Worker has decided about a request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -72,6 +76,9 @@ pub(crate) struct Call {
     /// What the Worker itself wants; the request is not a client's then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub aside: Option<Aside>,
+    /// The region whose copy is asked; none: the account's own object is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub near: Option<String>,
 }
 
 /// How many calls are kept with their texts.
@@ -101,11 +108,25 @@ impl Call {
         if let Some((call, _)) = known(|_, known| *known == *text) {
             return Some(call);
         }
-        let call = Rc::new(serde_json::from_str::<Self>(text).ok().filter(|call| call.protocol == PROTOCOL)?);
+        let call = Rc::new(serde_json::from_str::<Self>(text).ok().filter(Self::is_known)?);
         if call.is_of_many() {
             keep(call.clone(), text.into());
         }
         Some(call)
+    }
+
+    fn is_known(&self) -> bool {
+        self.protocol == if self.near.is_some() { NEAR_PROTOCOL } else { PROTOCOL }
+    }
+
+    /// The same for the copy in a region.
+    fn for_copy(&self, region: &str) -> Self {
+        Self { protocol: NEAR_PROTOCOL, near: Some(region.to_owned()), ..self.clone() }
+    }
+
+    /// The same for the account's own object.
+    pub(crate) fn for_own_object(self) -> Self {
+        Self { protocol: PROTOCOL, near: None, ..self }
     }
 
     /// Whether nothing of it belongs to one request only.
@@ -154,14 +175,36 @@ impl Call {
         Ok(text)
     }
 
-    /// Hands a request to the account's directory with what was decided. What the object answers by itself
-    /// needs no more of the request than every read has.
-    pub(crate) async fn pass_on(mut self, request: &Request, environment: &Environment) -> Result<Response> {
-        let account = self.account.clone();
-        let is_whole = self.settings.origin_url.is_some() || !request.is_bare();
+    /// Hands a request to the account's directory with what was decided: to the copy in `region` where there is
+    /// one and it can be asked, else to its own object.
+    pub(crate) async fn pass_on(
+        mut self,
+        request: &Request,
+        environment: &Environment,
+        region: Option<&str>,
+    ) -> Result<Response> {
         let own = if request.is_bare() { self.take_own() } else { String::new() };
+        if let Some(region) = region {
+            match self.for_copy(region).hand_on(request, environment, &own).await {
+                Ok(response) => return Ok(response),
+                Err(error) => console_error!("a copy could not be asked: {error}"),
+            }
+        }
+        self.hand_on(request, environment, &own).await
+    }
+
+    /// Asks an object. What it answers by itself needs no more of the request than every read has.
+    pub(crate) async fn hand_on(
+        self,
+        request: &Request,
+        environment: &Environment,
+        own: &str,
+    ) -> Result<Response> {
+        let account = self.account.clone();
+        let region = self.near.clone().unwrap_or_default();
+        let is_whole = self.settings.origin_url.is_some() || !request.is_bare();
         let text = self.text()?;
-        let promise = ask(environment.bindings(), &account, request.inner(), &text, &own, is_whole)?;
+        let promise = ask(environment.bindings(), &account, request.inner(), &text, own, is_whole, &region)?;
         Ok(Response::of_host(JsFuture::from(promise).await?.unchecked_into()))
     }
 }

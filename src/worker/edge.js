@@ -23,6 +23,12 @@ export function describe(request, inner) {
   return text;
 }
 
+/** Where the platform says that a request is from: its continent and, where it is known, the longitude. */
+export function place(request) {
+  const { continent = "", longitude = "" } = request.cf ?? {};
+  return `${continent} ${longitude}`;
+}
+
 // Response --------------------------------------------------------------------------------------
 
 /** An answer; `headers` are lines, names and values in turn. */
@@ -61,14 +67,19 @@ const ids = new Map();
 // What a read tells its object, and the object an origin that it has learned of since.
 const PASSED = ["accept", "authorization", "content-type", "if-match", "if-none-match", "prefer", "traceparent"];
 
-/** Asks an account's Directory object: with the client's own request, or with a small one. */
-export function ask(env, account, request, call, own, whole) {
-  let id = ids.get(account);
+/**
+ * Asks an account's Directory object, or its copy in `region` where that is not empty: with the client's own
+ * request, or with a small one.
+ */
+export function ask(env, account, request, call, own, whole, region) {
+  // near.rs names copies so.
+  const name = region === "" ? account : `${account}~${region}`;
+  let id = ids.get(name);
   if (id === undefined) {
     if (ids.size >= IDS) ids.clear();
-    ids.set(account, (id = env.DIRECTORY.idFromName(account)));
+    ids.set(name, (id = env.DIRECTORY.idFromName(name)));
   }
-  const stub = env.DIRECTORY.get(id);
+  const stub = region === "" ? env.DIRECTORY.get(id) : env.DIRECTORY.get(id, { locationHint: region });
   if (whole) {
     const copy = new Request(request.url, request);
     copy.headers.set(CALL, call);

@@ -18,6 +18,8 @@ use worker::{ByteStream, Error, Result};
 extern "C" {
     fn describe(request: &web_sys::Request, inner: bool) -> String;
 
+    fn place(request: &web_sys::Request) -> String;
+
     fn observe(response: &web_sys::Response) -> String;
 
     #[wasm_bindgen(catch)]
@@ -111,6 +113,13 @@ impl Request {
 
     pub(crate) fn headers(&self) -> &Headers {
         &self.headers
+    }
+
+    /// Where it is from: the continent and, where that is known, the longitude.
+    pub(crate) fn place(&self) -> (String, Option<f64>) {
+        let text = place(&self.raw);
+        let (continent, longitude) = text.split_once(' ').unwrap_or((&text, ""));
+        (continent.to_owned(), longitude.parse().ok())
     }
 
     /// The URL, as it came.

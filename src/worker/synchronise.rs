@@ -220,6 +220,7 @@ impl Directory {
         }
         let types = self.discover(origin, "/ResourceTypes").await;
         let schemas = self.discover(origin, "/Schemas").await;
+        let _recalled = self.recall().await;
         if let (Some(types), Some(schemas), true) = (types, schemas, self.copies(origin)?) {
             self.store()?.learn_schemas(&types, &schemas).map_err(internal)?;
         }
@@ -322,6 +323,7 @@ impl Directory {
             let shows_members = shown.get("members").is_some();
             state.lists_members |= shows_members;
             // Many origins leave members out of lists.
+            let _recalled = self.recall_unless_same(page.kind, Some(shown), origin, &page.since).await?;
             let hides_members = page.kind == Kind::Group && !shows_members && !state.lists_members;
             if hides_members || page.since.has_raced(page.kind, id) {
                 let _turn = self.memory.locks.acquire((page.kind, id.to_owned())).await;
