@@ -18,10 +18,11 @@ use std::rc::Rc;
 use wasm_bindgen_futures::spawn_local;
 use worker::{Error, Method, RequestInit, Result, console_error};
 
-/// How long before its end a lease is renewed, and how long after a refusal it is asked for again, in
-/// milliseconds.
+/// How long before its end a lease is renewed, and how long after a refusal, or after no answer, it is asked for
+/// again, in milliseconds.
 const RENEW_MS: i64 = LEASE_MS / 2;
 const RETRY_MS: i64 = 100;
+const RETRY_FAILED_MS: i64 = 1_000;
 
 /// What a copy remembers while it runs.
 #[derive(Default)]
@@ -111,10 +112,14 @@ impl Directory {
     /// Takes over what has changed, and borrows the right to answer.
     async fn renew(&self, account: &str, region: &str) {
         let lent = &self.memory.lent;
-        if let Err(error) = self.catch_up(account, region).await {
-            console_error!("a copy could not be renewed: {error}");
-        }
-        lent.ask_from.set(now_ms().saturating_add(RETRY_MS));
+        let wait = match self.catch_up(account, region).await {
+            Ok(()) => RETRY_MS,
+            Err(error) => {
+                console_error!("a copy could not be renewed: {error}");
+                RETRY_FAILED_MS
+            }
+        };
+        lent.ask_from.set(now_ms().saturating_add(wait));
         lent.is_asking.set(false);
     }
 

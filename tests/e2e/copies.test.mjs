@@ -2,46 +2,11 @@
 
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
+import { WHO } from "../../js/torture/who.mjs";
 import { GROUP, PATCH, USER, isHit, sleep, start, until } from "./harness.mjs";
 import { origin } from "./scripted-origin.mjs";
 
-/** In front of the bundle: says which object answered (`x-by`), and breaks what a test names at /broken. */
-const wrapper = `
-import { DurableObject, WorkerEntrypoint } from "cloudflare:workers";
-import Inner, { Directory as Whole } from "./index.js";
-export { Account } from "./index.js";
-
-export default class extends WorkerEntrypoint {
-  fetch(request) {
-    const { pathname, search } = new URL(request.url);
-    if (pathname !== "/broken") return new Inner(this.ctx, this.env).fetch(request);
-    globalThis.broken = search.slice(1);
-    return new Response(null);
-  }
-}
-
-export class Directory extends DurableObject {
-  constructor(state, env) {
-    super(state, env);
-    this.whole = new Whole(state, env);
-  }
-  async fetch(request) {
-    const call = request.headers.get("x-scim-edge-call");
-    const near = call && JSON.parse(call).near;
-    const path = new URL(request.url).pathname;
-    if (globalThis.broken === (near ? "copies" : path.slice(1))) throw new Error("broken on purpose");
-    const answer = await this.whole.fetch(request);
-    if (!call || answer.headers.has("x-by")) return answer;
-    const marked = new Response(answer.body, answer);
-    marked.headers.set("x-by", near ?? "own");
-    return marked;
-  }
-  alarm() {
-    return this.whole.alarm();
-  }
-}`;
-
-const WITH = { wrapper, vars: { READ_COPIES: "weur,apac, nowhere" } };
+const WITH = { wrapper: WHO, vars: { READ_COPIES: "weur,apac, nowhere" } };
 const gateway = await start(WITH);
 after(() => gateway.stop());
 
@@ -123,7 +88,7 @@ async function linearizable(client, ids, seconds) {
 }
 
 test("without copies every request goes to the account's own object", async (t) => {
-  const it = await start({ wrapper });
+  const it = await start({ wrapper: WHO });
   t.after(() => it.stop());
   const client = await it.account("plain");
   for (const place of PLACES) assert.equal(by(await client.get("/Users", place)), "own");
@@ -184,6 +149,15 @@ test("so is every write to an origin", async (t) => {
   for (const place of PLACES) assert.equal((await client.get("/Users/u1", place)).status, 404);
 });
 
+test("a copy that answers on after it was called back is found", async (t) => {
+  const client = await gateway.account("deaf");
+  const { id } = (await client.call("POST", "/Users", user("ann"))).body;
+  await copied(client);
+  t.after(() => breaks(""));
+  await breaks("deaf");
+  await assert.rejects(linearizable(client, [id], 3), /(weur|apac) shows/);
+});
+
 test("a copy that does not confirm is waited for, no longer than its lease", async (t) => {
   const client = await gateway.account("silent");
   const { id } = (await client.call("POST", "/Users", user("ann"))).body;
@@ -237,7 +211,7 @@ test("after a restart nothing is shown that is older than a write, by copies tha
   // Copies that are wanted no more cost nothing more than one look.
   await copied(client);
   await it.stop({ keepState: true });
-  it = await start({ wrapper, state: it.folder });
+  it = await start({ wrapper: WHO, state: it.folder });
   client = it.scim("kept", await it.admin("kept").mint("provisioner"));
   assert.equal((await client.call("PATCH", `/Users/${id}`, replace("title", "off"))).status, 200);
   assert.equal(by(await client.get(`/Users/${id}`, EUROPE)), "own");
