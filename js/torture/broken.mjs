@@ -1,6 +1,8 @@
 // The bundle, broken on purpose: one module in front of it for each rule of the contract. The checker has
 // to catch every one. Nothing of it is in the bundle itself.
 
+import { who } from "./who.mjs";
+
 /** Where the object is broken: `before` it is made, around its `fetch`, around its `alarm`. */
 const object = ({ before = "", fetch = "", alarm = "" }) => `
 import { DurableObject } from "cloudflare:workers";
@@ -41,6 +43,7 @@ const fetching = (body) => `
     ${body}
   };`;
 
+/** By the rule that is broken; `copies` is what cannot be seen without copies near callers. */
 export const BROKEN = {
   1: {
     what: "some writes are answered and never sent",
@@ -115,4 +118,5 @@ export default class extends WorkerEntrypoint {
   }
 }`,
   },
+  copies: { what: "copies answer on after they were called back", module: who("deaf") },
 };

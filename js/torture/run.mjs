@@ -14,7 +14,7 @@ import { serveOrigin } from "./origin.mjs";
 import { operate } from "./operator.mjs";
 import { random } from "./random.mjs";
 import { now } from "./truth.mjs";
-import { WHO } from "./who.mjs";
+import { who } from "./who.mjs";
 
 const ACCOUNTS = ["alpha", "beta"];
 
@@ -39,7 +39,7 @@ export async function torture({ seconds, seed, clients = 8, wrapper, other, copi
   const origin = await serveOrigin({ random: choices("origin"), faults, accounts: ACCOUNTS, problems });
   for (const account of ACCOUNTS) populate(account, origin.truths[account]);
   const vars = copies ? { READ_COPIES } : {};
-  const gateway = await restartable({ state: join(folder, "gateway"), wrapper: wrapper ?? (copies ? WHO : undefined), other, vars }, choices("deployments"));
+  const gateway = await restartable({ state: join(folder, "gateway"), wrapper: wrapper ?? (copies ? who() : undefined), other, vars }, choices("deployments"));
   const history = [];
   const tokens = { next: 1000, operations: 0 };
   const answers = {};

@@ -2,10 +2,13 @@
 // or `own`. And it breaks objects: `/broken?lend`, `?recall` and `?copies` name what fails from then on, `?deaf` has
 // copies confirm that they answer no more, and answer on. The bundle itself knows nothing of it.
 
-export const WHO = `
+/** The module; what is `broken` is so from the beginning. */
+export const who = (broken = "") => `
 import { DurableObject, WorkerEntrypoint } from "cloudflare:workers";
 import Inner, { Directory as Whole } from "./index.js";
 export { Account } from "./index.js";
+
+globalThis.broken = "${broken}";
 
 export default class extends WorkerEntrypoint {
   fetch(request) {

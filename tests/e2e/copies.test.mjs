@@ -2,11 +2,11 @@
 
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
-import { WHO } from "../../js/torture/who.mjs";
+import { who } from "../../js/torture/who.mjs";
 import { GROUP, PATCH, USER, isHit, sleep, start, until } from "./harness.mjs";
 import { origin } from "./scripted-origin.mjs";
 
-const WITH = { wrapper: WHO, vars: { READ_COPIES: "weur,apac, nowhere" } };
+const WITH = { wrapper: who(), vars: { READ_COPIES: "weur,apac, nowhere" } };
 const gateway = await start(WITH);
 after(() => gateway.stop());
 
@@ -88,7 +88,7 @@ async function linearizable(client, ids, seconds) {
 }
 
 test("without copies every request goes to the account's own object", async (t) => {
-  const it = await start({ wrapper: WHO });
+  const it = await start({ wrapper: who() });
   t.after(() => it.stop());
   const client = await it.account("plain");
   for (const place of PLACES) assert.equal(by(await client.get("/Users", place)), "own");
@@ -126,6 +126,21 @@ test("what is no read of resources goes to the account's own object", async () =
   const search = await client.call("POST", "/Users/.search", { schemas: [], count: 1 }, EUROPE);
   assert.deepEqual([search.status, by(search)], [200, "own"]);
   for (const path of ["/ServiceProviderConfig", "/Schemas", "/ResourceTypes"]) assert.equal(by(await client.get(path, EUROPE)), "own");
+});
+
+test("no caller reaches a copy by its name, or speaks to an object in its place", async () => {
+  const client = await gateway.account("named");
+  const { id } = (await client.call("POST", "/Users", user("ann"))).body;
+  await copied(client);
+  const token = { authorization: `Bearer ${gateway.rootKey}` };
+  for (const name of ["named~weur", "named%7Eweur"]) {
+    const answer = await fetch(`${gateway.url}/ng/api/scim/account/${name}/Users/${id}`, { headers: token });
+    assert.ok([400, 401, 404].includes(answer.status), `${name}: ${answer.status}`);
+  }
+  for (const path of ["/lend", "/recall", "/delete"]) assert.equal((await fetch(`${gateway.url}${path}`, { method: "POST", headers: token })).status, 404);
+  const call = JSON.stringify({ protocol: 2, account: "named", near: "weur" });
+  const forged = await client.get(`/Users/${id}`, { "x-scim-edge-call": call, "x-scim-edge-own": "forged" });
+  assert.deepEqual([forged.status, by(forged)], [200, "own"]);
 });
 
 test("every write is seen everywhere once it is answered", async () => {
@@ -211,7 +226,7 @@ test("after a restart nothing is shown that is older than a write, by copies tha
   // Copies that are wanted no more cost nothing more than one look.
   await copied(client);
   await it.stop({ keepState: true });
-  it = await start({ wrapper: WHO, state: it.folder });
+  it = await start({ wrapper: who(), state: it.folder });
   client = it.scim("kept", await it.admin("kept").mint("provisioner"));
   assert.equal((await client.call("PATCH", `/Users/${id}`, replace("title", "off"))).status, 200);
   assert.equal(by(await client.get(`/Users/${id}`, EUROPE)), "own");
