@@ -1,6 +1,7 @@
 // A module in front of the bundle that says which object has answered: in the header `x-by`, the region of a copy
 // or `own`. And it breaks objects: `/broken?lend`, `?recall` and `?copies` name what fails from then on, `?deaf` has
-// copies confirm that they answer no more, and answer on. The bundle itself knows nothing of it.
+// copies confirm that they answer no more, and answer on; `?forget` has an account's own object lose
+// its memory once. The bundle itself knows nothing of it.
 
 /** The module; what is `broken` is so from the beginning. */
 export const who = (broken = "") => `
@@ -30,6 +31,10 @@ export class Directory extends DurableObject {
     const path = new URL(request.url).pathname;
     if (globalThis.broken === (near ? "copies" : path.slice(1))) throw new Error("broken on purpose");
     if (globalThis.broken === "deaf" && path === "/recall") return new Response(null);
+    if (globalThis.broken === "forget" && call && !near) {
+      globalThis.broken = "";
+      this.whole = new Whole(this.ctx, this.env);
+    }
     const answer = await this.whole.fetch(request);
     if (!call || answer.headers.has("x-by")) return answer;
     const marked = new Response(answer.body, answer);

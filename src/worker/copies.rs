@@ -141,6 +141,10 @@ impl Directory {
             let grant = self.ask_to_lend(&question).await?;
             lent.answered.set(lent.answered.get().saturating_sub(answered));
             lent.failed.set(lent.failed.get().saturating_sub(failed));
+            // What was called back, or deleted, meanwhile was asked for before.
+            if recalls != lent.recalls.get() {
+                return Ok(());
+            }
             let Some(page) = grant.page else { return Ok(()) };
             if mark.as_ref() != Some(&page.mark) {
                 *lent.lease.borrow_mut() = None;
@@ -150,12 +154,9 @@ impl Directory {
                 return Err(internal(error));
             }
             if let Some(lease) = grant.lease {
-                // What was called back meanwhile was asked for before.
-                if recalls == lent.recalls.get() {
-                    store.mirror_replica(lease.replica.as_ref()).map_err(internal)?;
-                    let until = asked_at.saturating_add(LEASE_MS);
-                    *lent.lease.borrow_mut() = Some(Held { lease: Rc::new(lease), until });
-                }
+                store.mirror_replica(lease.replica.as_ref()).map_err(internal)?;
+                let until = asked_at.saturating_add(LEASE_MS);
+                *lent.lease.borrow_mut() = Some(Held { lease: Rc::new(lease), until });
                 return Ok(());
             }
             if !page.more {

@@ -132,12 +132,20 @@ impl Account {
 impl Directory {
     pub(crate) async fn delete(&self, request: &Request) -> Result<Response> {
         let order = order(request.inner()).await?;
-        let _recalled = self.recall().await;
-        // Before the list of them is gone: what fails here is done when the account is deleted again.
-        for region in self.store()?.copies().map_err(internal)? {
-            send(self.environment.directories()?, &name(&order.account, &region), &order).await?;
+        if self.memory.is_erased.take() {
+            self.store()?.reopen().map_err(internal)?;
         }
         self.memory.lent.end();
+        let _recalled = self.recall().await;
+        // Before the list of them is gone: what fails here is done when the account is deleted again.
+        let mut told: Vec<String> = Vec::new();
+        let is_new = |told: &[String], region: &String| !told.contains(region);
+        while let Some(region) =
+            self.store()?.copies().map_err(internal)?.into_iter().find(|region| is_new(&told, region))
+        {
+            send(self.environment.directories()?, &name(&order.account, &region), &order).await?;
+            told.push(region);
+        }
         self.store()?.erase(order.version).map_err(internal)?;
         *self.memory.configuration.borrow_mut() = None;
         *self.memory.circuit.borrow_mut() = None;

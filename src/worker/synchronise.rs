@@ -323,8 +323,13 @@ impl Directory {
             let shows_members = shown.get("members").is_some();
             state.lists_members |= shows_members;
             // Many origins leave members out of lists.
-            let _recalled = self.recall_unless_same(page.kind, Some(shown), origin, &page.since).await?;
             let hides_members = page.kind == Kind::Group && !shows_members && !state.lists_members;
+            // What is read anew below is called back for there.
+            let _recalled = if hides_members {
+                None
+            } else {
+                self.recall_unless_same(page.kind, Some(shown), origin, &page.since).await?
+            };
             if hides_members || page.since.has_raced(page.kind, id) {
                 let _turn = self.memory.locks.acquire((page.kind, id.to_owned())).await;
                 if !self.reread(page.kind, id, origin).await? {

@@ -209,6 +209,32 @@ test("a copy that cannot reach the account's own object answers until its lease 
   await copied(client);
 });
 
+test("an object that was stopped knows that copies may be answering", async () => {
+  const client = await gateway.account("forgot");
+  const { id } = (await client.call("POST", "/Users", user("ann"))).body;
+  for (const value of ["one", "two"]) {
+    await copied(client);
+    await breaks("forget");
+    assert.equal((await client.call("PATCH", `/Users/${id}`, replace("title", value))).status, 200);
+    for (const place of PLACES) assert.equal((await client.get(`/Users/${id}`, place)).body.title, value);
+  }
+});
+
+test("a directory of many pages is copied while it is written to", async (t) => {
+  const { it, client } = await behind(t, "many", 1_200);
+  const read = await alike(client, "/Users?startIndex=1150&count=100");
+  assert.equal(read.body.totalResults, 1_200);
+  const members = [...it.store.Users.keys()].slice(0, 900).map((value) => ({ value }));
+  const group = await client.call("POST", "/Groups", { schemas: [GROUP], displayName: "G", members });
+  for (let n = 0; n < 600; n += 20) {
+    await Promise.all(Array.from({ length: 20 }, (_, more) => client.call("PATCH", `/Users/u${n + more}`, replace("title", `t${n}`), EUROPE)));
+  }
+  await copied(client);
+  assert.equal((await alike(client, `/Groups/${group.body.id}`)).body.members.length, 900);
+  assert.equal((await alike(client, "/Users/u599")).body.title, "t580");
+  await alike(client, `/Users?filter=${encodeURIComponent('title eq "t580"')}`);
+});
+
 test("after a restart nothing is shown that is older than a write, by copies that had a lease before", async (t) => {
   let it = await start(WITH);
   t.after(() => it.stop());
