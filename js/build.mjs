@@ -2,17 +2,22 @@
 // console's assets beside it.
 
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import { pathToFileURL } from "node:url";
 import { gzipSync } from "node:zlib";
 import { buildConsole } from "./console-build.mjs";
-import { SetupError, fail, say, step } from "./log.mjs";
+import { fail, say, step } from "./log.mjs";
 import { run } from "./run.mjs";
 import { setup } from "./setup.mjs";
 import { root, tool } from "./tools.mjs";
 
 const out = join(root, "build");
+
+// What workerd has; with all features on, encodings come out that it may not read.
+const FEATURES = ["bulk-memory", "exception-handling", "multivalue", "mutable-globals", "nontrapping-float-to-int", "reference-types", "sign-ext"].map(
+  (name) => `--enable-${name}`,
+);
 
 /** The files that something is made of. */
 function* sources(path) {
@@ -46,51 +51,34 @@ export async function build() {
 }
 
 async function buildWorker() {
-  const binaries = {
-    WASM_BINDGEN_BIN: await tool("wasm-bindgen"),
-    WASM_OPT_BIN: join(root, "node_modules", "binaryen", "bin", "wasm-opt"),
-    ESBUILD_BIN: join(root, "node_modules", "esbuild", "bin", "esbuild"),
-  };
-  // A path that leads nowhere would only warn, and then download.
-  for (const [name, path] of Object.entries(binaries)) {
-    if (!existsSync(path)) throw new SetupError(`${name}: there is no ${path}`, "rm -rf node_modules && npm start");
-  }
-  rmSync(out, { recursive: true, force: true });
-  mkdirSync(out);
-  const crate = join(root, "src", "worker");
-  const args = ["--release", "--out-dir", relative(crate, out), crate];
-  const env = { ...process.env, ...binaries };
-  await step("Building the Worker", async () => run(await tool("worker-build"), args, { quiet: true, cwd: crate, env }));
-  const wasm = join(out, "index_bg.wasm");
-  if (!process.env.KEEP_NAMES) writeFileSync(wasm, withoutNames(readFileSync(wasm)));
+  const crate = ["build", "--release", "-p", "scim-edge-worker", "--target", "wasm32-unknown-unknown"];
+  const parts = join(root, "target", "worker");
+  await step("Building the Worker", async () => {
+    await run("cargo", crate, { quiet: true, cwd: root });
+    const compiled = join(root, "target", "wasm32-unknown-unknown", "release", "scim_edge_worker.wasm");
+    rmSync(parts, { recursive: true, force: true });
+    // A panic is an abort here: the entry then starts anew with the state reset.
+    const recovery = ["--experimental-reset-state-function", "--force-enable-abort-handler"];
+    await run(await tool("wasm-bindgen"), [compiled, "--target", "module", "--out-dir", parts, "--out-name", "index", "--no-typescript", ...recovery], { quiet: true });
+    copyFileSync(join(root, "src", "worker", "entry.js"), join(parts, "entry.js"));
+    rmSync(out, { recursive: true, force: true });
+    mkdirSync(out);
+    const names = process.env.KEEP_NAMES ? ["--debuginfo"] : ["--strip-debug", "--strip-producers"];
+    const optimise = join(root, "node_modules", "binaryen", "bin", "wasm-opt");
+    await run(process.execPath, [optimise, "-O2", ...FEATURES, ...names, join(parts, "index_bg.wasm"), "-o", join(out, "index_bg.wasm")], { quiet: true });
+    await bundle(join(parts, "entry.js"));
+  });
   say(size());
 }
 
-/**
- * A Wasm module without the names of its functions, a tenth of it, which only profiles and traces show.
- * Not by Cargo's `strip`, which breaks what wasm-bindgen makes of it.
- */
-function withoutNames(module) {
-  const kept = [module.subarray(0, 8)];
-  for (let at = 8; at < module.length; ) {
-    const begun = at;
-    const id = module[at];
-    const number = () => {
-      let value = 0;
-      for (let shift = 0; ; shift += 7) {
-        const byte = module[at++];
-        value |= (byte & 0x7f) << shift;
-        if (byte < 0x80) return value;
-      }
-    };
-    at += 1;
-    const length = number();
-    const end = at + length;
-    const name = id === 0 && module.toString("utf8", at + 1, at + 1 + module[at]);
-    at = end;
-    if (name !== "name") kept.push(module.subarray(begun, end));
-  }
-  return Buffer.concat(kept);
+/** Makes one module of the entry and of what it imports, but for the Wasm. */
+async function bundle(entry) {
+  const { build: esbuild } = await import("esbuild");
+  const external = ["cloudflare:*", "./index_bg.wasm"];
+  const options = { entryPoints: [entry], bundle: true, minify: true, format: "esm", external, write: false };
+  const { outputFiles } = await esbuild(options);
+  // wasm-bindgen writes a source phase import, which workerd does not read; its own import of Wasm means the same.
+  writeFileSync(join(out, "index.js"), outputFiles[0].text.replace("import source ", "import "));
 }
 
 /** How large the bundle is. */

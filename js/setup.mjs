@@ -19,7 +19,6 @@ export async function setup({ tests = false } = {}) {
   await addTarget();
   await installPackages();
   await tool("wasm-bindgen");
-  await tool("worker-build");
   if (tests) await tool("wasm-pack");
 }
 

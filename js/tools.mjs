@@ -25,8 +25,7 @@ function locked(name) {
 const tools = {
   // Exactly the library's version: the two speak a private format.
   "wasm-bindgen": { crate: "wasm-bindgen-cli", version: () => locked("wasm-bindgen"), args: [] },
-  // --debug: a third of the compile time, and nothing these two do takes long.
-  "worker-build": { crate: "worker-build", version: () => "0.8.7", args: ["--debug"] },
+  // --debug: a third of the compile time, and nothing it does takes long.
   "wasm-pack": { crate: "wasm-pack", version: () => "0.15.1", args: ["--debug"] },
   // For audits and bills of materials only.
   "cargo-deny": { crate: "cargo-deny", version: () => "0.20.2", args: ["--debug", "--no-default-features"] },

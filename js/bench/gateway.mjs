@@ -5,21 +5,26 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { admin, scim } from "../demo/client.mjs";
 import { serveIdp } from "../demo/idp.mjs";
-import { root } from "../tools.mjs";
+import { files } from "./bundle.mjs";
 import { fill } from "./people.mjs";
 import { workerd } from "./workerd.mjs";
+
+const WATCHING = ["watched.worker.js", "instances.js"].map((name) => join(import.meta.dirname, name));
 
 const ACCOUNT = "bench";
 const ROOT_KEY = "root-key-of-the-benchmark";
 
-/** Starts the gateway; `settings` are the account's beside those that its tokens need. */
-export async function gateway({ users, settings = {}, say }) {
+/**
+ * Starts the gateway; `settings` are the account's beside those that its tokens need; `watched` has its objects tell of
+ * themselves and opens workerd's inspector.
+ */
+export async function gateway({ users, settings = {}, watched = false, say }) {
   const state = mkdtempSync(join(tmpdir(), "scim-edge-bench-"));
   const idp = await serveIdp({ port: 0, state });
-  const built = join(process.env.BENCH_BUILD ?? join(root, "build"));
   const options = {
     state,
-    modules: [join(built, "index.js"), join(built, "index_bg.wasm")],
+    inspected: watched,
+    modules: [...(watched ? WATCHING : []), ...files],
     classes: { ACCOUNT: "Account", DIRECTORY: "Directory" },
     variables: { ROOT_API_KEY: ROOT_KEY, SECRETS_KEY: Buffer.alloc(32, 7).toString("base64"), DEVELOPMENT: "true" },
   };
@@ -44,7 +49,13 @@ export async function gateway({ users, settings = {}, say }) {
     client,
     cpu: () => server.cpu(),
     memory: () => server.memory(),
+    inspector: server.inspector,
     kvReads: async () => (await (await fetch(`${server.kv}/.counts`)).json()).reads,
+    still: `/Users/${filled.ids?.[0]}`,
+    get base() {
+      return client().base;
+    },
+    headers: { authorization: `Bearer ${token}` },
     request: (path) => ({ url: `${client().base}${path}`, headers: { authorization: `Bearer ${token}` } }),
     /** Ends it and starts it anew on the same data. */
     async restart() {

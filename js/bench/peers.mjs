@@ -32,7 +32,7 @@ export async function scimmy({ users }) {
     child.once("exit", () => reject(new Error("scimmy ended")));
     child.stdout.once("data", (chunk) => resolve(Number(chunk)));
   });
-  return peer("scimmy", child, `http://127.0.0.1:${port}/scim`, people[Math.floor(users / 2)].id);
+  return peer("scimmy", child, `http://127.0.0.1:${port}/scim`, people.map(({ id }) => id));
 }
 
 /** scim2-server on Python, over a server that keeps connections; nothing where there is no Python. */
@@ -49,11 +49,11 @@ export async function scim2Server({ users }) {
     await sleep(200);
   }
   const { ids } = await fill(clientOf(base), users, { groups: false });
-  return peer("scim2-server", child, base, ids[Math.floor(users / 2)]);
+  return peer("scim2-server", child, base, ids);
 }
 
-function peer(name, child, base, id) {
-  return { name, id, ...usage(child.pid), request: (path) => ({ url: `${base}${path}`, headers: { authorization: "Bearer x" } }), stop: () => ended(child) };
+function peer(name, child, base, ids) {
+  return { name, peer: true, ids, still: `/Users/${ids[0]}`, ...usage(child.pid), base, headers: { authorization: "Bearer x" }, stop: () => ended(child) };
 }
 
 function freePort() {

@@ -1,4 +1,6 @@
-// The directory that every contender is given, and the questions that it is asked.
+// The directory that every contender is given.
+
+import { displayed, nameOf } from "./names.mjs";
 
 export const USER = "urn:ietf:params:scim:schemas:core:2.0:User";
 export const GROUP = "urn:ietf:params:scim:schemas:core:2.0:Group";
@@ -10,8 +12,8 @@ export const person = (n) => ({
   schemas: [USER, ENTERPRISE],
   userName: `user${n}@example.com`,
   externalId: `e-${n}`,
-  displayName: `Given${n % 97} Family${n % 89} ${n}`,
-  name: { formatted: `Given${n % 97} Family${n % 89}`, givenName: `Given${n % 97}`, familyName: `Family${n % 89}` },
+  displayName: displayed(nameOf(n)),
+  name: { formatted: displayed(nameOf(n)), ...nameOf(n) },
   title: n % 10 ? "Engineer" : "Manager",
   active: n % 20 !== 0,
   emails: [{ value: `user${n}@example.com`, type: "work", primary: true }, { value: `u${n}@home.example`, type: "home" }],
@@ -19,22 +21,6 @@ export const person = (n) => ({
   addresses: [{ streetAddress: `${n} Main Street`, locality: "Berlin", postalCode: String(10_000 + (n % 4_000)), country: "DE", type: "work" }],
   [ENTERPRISE]: { employeeNumber: String(n), department: `Department ${n % 13}` },
 });
-
-/** The paths of the columns, for user `n` of `users`, whose id is `id`. */
-export function questions({ id, n, users }) {
-  const filter = (text) => `/Users?filter=${encodeURIComponent(text)}&count=100`;
-  return {
-    "GET by id": `/Users/${id}`,
-    "userName eq": filter(`userName eq "user${n}@example.com"`),
-    "externalId eq": filter(`externalId eq "e-${n}"`),
-    "emails.value eq": filter(`emails.value eq "u${n}@home.example"`),
-    "emails[type and value]": filter(`emails[type eq "work" and value eq "user${n}@example.com"]`),
-    "first page of 100": "/Users?startIndex=1&count=100",
-    "last page of 100": `/Users?startIndex=${users - 99}&count=100`,
-    "displayName co": filter(`displayName co " ${n}"`),
-    "and of three": filter(`title eq "Engineer" and active eq true and displayName co " ${n}"`),
-  };
-}
 
 /** Fills a directory of ours by bulk; returns the users' ids. */
 export async function fill(client, users, { groups = true, say = () => {} } = {}) {

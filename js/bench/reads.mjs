@@ -3,61 +3,94 @@
 import { say } from "../log.mjs";
 import { floor } from "./floor.mjs";
 import { gateway } from "./gateway.mjs";
-import { load } from "./load.mjs";
+import { again, nothing } from "./measure.mjs";
 import { scim2Server, scimmy } from "./peers.mjs";
-import { questions } from "./people.mjs";
+import { EARLY, ID, LATE, questions } from "./questions.mjs";
 import { median, shown, spread } from "./statistics.mjs";
 
-/** The questions whose floor is the page. */
-export const PAGES = ["first page of 100", "last page of 100"];
+/** The columns' names of ours, of ours asked one question again and again, and of the platform alone. */
+export const [OURS, AGAIN, FLOOR] = ["scim-edge", "same question again", "floor"];
+
+/** The column of the floor that another is held against: the page, or the read by id. */
+export const floorOf = (column) => ([EARLY, LATE].includes(column) ? column : ID);
 
 /** Runs the rounds. */
 export async function reads({ users, rounds, seconds, peers }) {
   say("\nReads: filling");
-  const n = Math.floor(users / 2);
-  const ours = await gateway({ users, say });
-  const others = peers ? [await scimmy({ users }), await scim2Server({ users })].filter(Boolean) : [];
-  const asked = questions({ id: ours.ids[n], n, users });
-  const client = ours.client();
-  const one = JSON.stringify((await client.get(`/Users/${ours.ids[n]}`)).body);
-  const page = JSON.stringify((await client.get(asked["first page of 100"])).body);
-  const bare = await floor({ ...Object.fromEntries(ours.ids.map((id) => [id, one])), page });
-  const contenders = [
-    { name: "scim-edge", cpu: ours.cpu, memory: ours.memory, questions: asked, request: ours.request },
-    { name: "floor", cpu: bare.cpu, memory: bare.memory, questions: asked, request: (path) => ({ url: `${bare.url}/${path.startsWith("/Users/") ? ours.ids[n] : PAGES.some((name) => asked[name] === path) ? "page" : ours.ids[n]}`, headers: { authorization: `Bearer ${ours.token}` } }), only: ["GET by id", "first page of 100"] },
-    ...others.map((other) => ({ ...other, questions: questions({ id: other.id, n, users }), request: other.request })),
-  ];
-  const measured = {};
+  const started = [];
+  const begin = async (starting) => {
+    const server = await starting;
+    if (server) started.push(server);
+    return server;
+  };
   try {
-    const kvBefore = await ours.kvReads();
-    let requests = 0;
-    for (const contender of contenders) await load({ ...contender.request(contender.questions["GET by id"]), seconds: 1 });
-    for (let round = 0; round < rounds; round += 1) {
-      for (const name of Object.keys(asked)) {
-        for (const contender of contenders.filter((one) => one.only?.includes(name) ?? true)) {
-          const before = contender.cpu();
-          const { perSecond, requests: done, failures } = await load({ ...contender.request(contender.questions[name]), seconds });
-          if (failures > 0) throw new Error(`${contender.name}, ${name}: ${failures} failures of ${done}`);
-          if (contender.name === "scim-edge") requests += done;
-          const of = ((measured[name] ??= {})[contender.name] ??= { perSecond: [], cpu: [] });
-          of.perSecond.push(perSecond);
-          if (before !== undefined) of.cpu.push(((contender.cpu() - before) / Math.max(done, 1)) * 1e6);
-        }
-      }
-      say(`  round ${round + 1} of ${rounds}`);
-    }
-    const kv = { reads: (await ours.kvReads()) - kvBefore, requests };
-    for (const [name, by] of Object.entries(measured)) {
-      say(`${name.padEnd(24)} ${Object.entries(by).map(([who, of]) => `${who} ${shown(median(of.perSecond))}/s ±${Math.round(spread(of.perSecond) * 100)} % (${shown(median(of.cpu))} µs)`).join("   ")}`);
-    }
-    for (const [name, by] of Object.entries(measured)) {
-      const base = measured[PAGES.includes(name) ? PAGES[0] : "GET by id"].floor;
-      const [mine, of] = [by["scim-edge"], base];
-      say(`${name.padEnd(24)} / floor: ${shown(median(mine.perSecond) / median(of.perSecond))} of its requests, ${shown(median(mine.cpu) / median(of.cpu))} of its CPU`);
-    }
-    say(`KV reads: ${kv.reads} for ${kv.requests} requests; a page is ${Math.round(page.length / 1024)} KiB, a user ${one.length} bytes`);
-    return { measured, kv, bytes: { one: one.length, page: page.length }, contenders: contenders.map(({ name }) => name) };
+    const ours = await begin(gateway({ users, say }));
+    const texts = await everyone(ours.client(), users);
+    const bare = await begin(floor(texts));
+    const others = peers ? [await begin(scimmy({ users })), await begin(scim2Server({ users }))].filter(Boolean) : [];
+    const contenders = [...alike(ours, bare), ...others.map((other) => ({ ...other, columns: questions(other.ids) }))];
+    for (const contender of contenders) await again(nothing(), contender, { paths: contender.columns[ID], seconds: 1 });
+    const before = await ours.kvReads();
+    const measured = await inTurn(contenders, { rounds, seconds });
+    const requests = [OURS, AGAIN].flatMap((name) => Object.values(measured).map((by) => by[name].requests)).reduce((sum, one) => sum + one, 0);
+    const found = { measured, kv: { reads: (await ours.kvReads()) - before, requests }, contenders: contenders.map(({ name }) => name), bytes: bytes(texts) };
+    tell(found);
+    return found;
   } finally {
-    for (const one of [ours, bare, ...others]) await one.stop();
+    for (const server of started) await server.stop();
   }
 }
+
+/** Ours in both ways, and the floor, which is asked for what it has. */
+function alike(ours, bare) {
+  const columns = questions(ours.ids);
+  const one = Object.fromEntries(Object.entries(columns).map(([name, paths]) => [name, [paths[Math.floor(paths.length / 2)]]]));
+  const pages = (column) => columns[column].map((path) => path.replace("/Users", "/page"));
+  const least = { [ID]: columns[ID].map((path) => path.replace("/Users", "")), [EARLY]: pages(EARLY), [LATE]: pages(LATE) };
+  return [
+    { ...ours, name: OURS, columns },
+    { ...ours, name: AGAIN, columns: one },
+    { ...bare, name: FLOOR, base: bare.url, still: least[ID][0], headers: ours.headers, columns: least },
+  ];
+}
+
+/** What each contender's columns gave, column by column, round by round. */
+async function inTurn(contenders, { rounds, seconds }) {
+  const measured = {};
+  for (let round = 0; round < rounds; round += 1) {
+    for (const column of Object.keys(contenders[0].columns)) {
+      for (const contender of contenders.filter(({ columns }) => columns[column])) {
+        const found = ((measured[column] ??= {})[contender.name] ??= nothing());
+        await again(found, contender, { paths: contender.columns[column], seconds });
+      }
+    }
+    say(`  round ${round + 1} of ${rounds}`);
+  }
+  return measured;
+}
+
+function tell({ measured, kv, bytes }) {
+  const figure = ({ perSecond, cpu, alone, unanswered }) =>
+    unanswered ?? `${shown(median(perSecond))}/s ±${Math.round(spread(perSecond) * 100)} % (${shown(median(cpu))} µs${alone ? ", one connection" : ""})`;
+  for (const [column, by] of Object.entries(measured)) {
+    say(`${column.padEnd(24)} ${Object.entries(by).map(([who, of]) => `${who} ${figure(of)}`).join("   ")}`);
+  }
+  for (const [column, by] of Object.entries(measured)) {
+    const [mine, least] = [by[OURS], measured[floorOf(column)][FLOOR]];
+    say(`${column.padEnd(24)} / floor: ${shown(median(mine.perSecond) / median(least.perSecond))} of its requests, ${shown(median(mine.cpu) / median(least.cpu))} of its CPU`);
+  }
+  say(`KV reads: ${kv.reads} for ${kv.requests} requests; a page is ${Math.round(bytes.page / 1024)} KiB, a user ${bytes.one} bytes`);
+}
+
+/** The text of each user by its id, and of a page. */
+async function everyone(client, users) {
+  const texts = {};
+  for (let start = 1; start <= users; start += 1000) {
+    const { body } = await client.get(`/Users?startIndex=${start}&count=1000`);
+    for (const user of body.Resources) texts[user.id] = JSON.stringify(user);
+  }
+  const { body } = await client.get("/Users?startIndex=1&count=100");
+  return { ...texts, page: JSON.stringify(body) };
+}
+
+const bytes = ({ page, ...texts }) => ({ page: page.length, one: Object.values(texts)[0].length });

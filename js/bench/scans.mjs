@@ -2,6 +2,7 @@
 
 import { say } from "../log.mjs";
 import { gateway } from "./gateway.mjs";
+import { answered } from "./load.mjs";
 import { ENTERPRISE } from "./people.mjs";
 import { median, shown } from "./statistics.mjs";
 
@@ -14,24 +15,30 @@ const SHAPES = {
   "nothing matches": 'nickName eq "nobody"',
 };
 
+/** What is asked of each shape. */
+export const SEARCHES = {
+  ...Object.fromEntries(Object.entries(SHAPES).map(([name, filter]) => [name, `filter=${encodeURIComponent(filter)}`])),
+  "sortBy userName": "sortBy=userName",
+};
+
 /** One after another, and with a neighbour that reads by id all the time. */
 export async function scans({ users, rounds }) {
   say("\nScans: filling");
   const ours = await gateway({ users, say });
   try {
-    const client = ours.client();
-    const paths = Object.fromEntries(Object.entries(SHAPES).map(([name, filter]) => [name, `/Users?filter=${encodeURIComponent(filter)}&count=100&attributes=userName`]));
-    paths["sortBy userName"] = "/Users?sortBy=userName&count=100&attributes=userName";
     const found = {};
+    let asked = 0;
     for (let round = 0; round < rounds * 2; round += 1) {
-      for (const [name, path] of Object.entries(paths)) {
+      for (const [name, search] of Object.entries(SEARCHES)) {
+        // Each from another place on: as much to look at, and no answer that was kept.
+        const next = () => ours.request(`/Users?${search}&startIndex=${(asked += 1)}&count=100&attributes=userName`);
         const of = (found[name] ??= { ms: [], neighbour: [] });
-        of.ms.push(await timed(client, path));
-        of.neighbour.push(await neighbour(client, path, `/Users/${ours.ids[0]}`));
+        of.ms.push(await answered(next()));
+        of.neighbour.push(await neighbour(next(), (n) => ours.request(`/Users/${ours.ids[n % users]}`)));
       }
     }
     for (const [name, { ms, neighbour }] of Object.entries(found)) {
-      say(`${name.padEnd(24)} ${shown(median(ms))} ms; a read by id beside it waits at most ${shown(median(neighbour))} ms`);
+      say(`${name.padEnd(24)} ${shown(median(ms))} ms; a read by id beside it waits ${shown(median(neighbour))} ms, at most ${shown(Math.max(...neighbour))} ms`);
     }
     return { users, found };
   } finally {
@@ -39,19 +46,12 @@ export async function scans({ users, rounds }) {
   }
 }
 
-async function timed(client, path) {
-  const begun = performance.now();
-  const { status } = await client.get(path);
-  if (status !== 200) throw new Error(`${path}: ${status}`);
-  return performance.now() - begun;
-}
-
 /** The longest read by id while a scan runs. */
-async function neighbour(client, path, other) {
+async function neighbour(search, read) {
   let running = true;
-  const scan = timed(client, path).finally(() => (running = false));
+  const scan = answered(search).finally(() => (running = false));
   let longest = 0;
-  while (running) longest = Math.max(longest, await timed(client, other));
+  for (let n = 0; running; n += 1) longest = Math.max(longest, await answered(read(n)));
   await scan;
   return longest;
 }

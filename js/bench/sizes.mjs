@@ -2,53 +2,62 @@
 
 import { say } from "../log.mjs";
 import { gateway } from "./gateway.mjs";
-import { load } from "./load.mjs";
-import { questions } from "./people.mjs";
+import { again, nothing } from "./measure.mjs";
+import { FEWEST_USERS, THREE, questions } from "./questions.mjs";
 import { median, shown } from "./statistics.mjs";
 
-/** Directories of a tenth, of all and of ten times the users. */
-export async function sizes({ users, rounds, seconds }) {
-  const counts = [users / 10, users, users * 10].map(Math.round);
+export const DEEP = "deep page by cursor";
+
+/** The directories that are held against each other, where the large one is asked for. */
+export const [SMALL, LARGE] = [1_000, 100_000];
+
+/** How many pages by cursor are asked for. */
+const CURSORS = 50;
+
+/** Directories of up to `users`, and with `large` the largest; each has half the time, since there are many. */
+export async function sizes({ users, rounds, seconds, large }) {
+  const wanted = [FEWEST_USERS, users, ...(large ? [SMALL, LARGE] : [SMALL].filter((count) => count < users))];
+  const counts = [...new Set(wanted)].sort((a, b) => a - b);
   say(`\nSizes: filling ${counts.join(", ")}`);
   const all = [];
-  for (const count of counts) all.push({ count, ours: await gateway({ users: count, say }), found: {} });
   try {
-    for (const one of all) {
-      const n = Math.floor(one.count / 2);
-      one.questions = questions({ id: one.ours.ids[n], n, users: one.count });
-      one.questions["deep page by cursor"] = await deepCursor(one);
-      delete one.questions["displayName co"];
-      delete one.questions["and of three"];
+    for (const count of counts) {
+      const ours = await gateway({ users: count, say });
+      const { [THREE]: _, ...columns } = questions(ours.ids);
+      all.push({ count, ours, found: {}, columns: { ...columns, [DEEP]: await deepPages(ours.client(), count) } });
     }
     for (let round = 0; round < rounds; round += 1) {
-      for (const name of Object.keys(all[0].questions)) {
-        for (const one of all) {
-          const before = one.ours.cpu();
-          const { perSecond, requests } = await load({ ...one.ours.request(one.questions[name]), seconds });
-          const of = (one.found[name] ??= { perSecond: [], cpu: [] });
-          of.perSecond.push(perSecond);
-          if (before !== undefined) of.cpu.push(((one.ours.cpu() - before) / Math.max(requests, 1)) * 1e6);
+      for (const column of Object.keys(all[0].columns)) {
+        for (const { ours, found, columns } of all) {
+          await again((found[column] ??= nothing()), ours, { paths: columns[column], seconds: Math.ceil(seconds / 2) });
         }
       }
+      say(`  round ${round + 1} of ${rounds}`);
     }
     const found = all.map(({ count, found }) => ({ count, found }));
-    for (const name of Object.keys(found[0].found)) {
-      say(`${name.padEnd(24)} ${found.map(({ count, found }) => `${count}: ${shown(median(found[name].perSecond))}/s (${shown(median(found[name].cpu))} µs)`).join("   ")}`);
+    for (const column of Object.keys(found[0].found)) {
+      say(`${column.padEnd(24)} ${found.map(({ count, found }) => `${count}: ${shown(median(found[column].perSecond))}/s (${shown(median(found[column].cpu))} µs)`).join("   ")}`);
     }
     return found;
   } finally {
-    for (const one of all) await one.ours.stop();
+    for (const { ours } of all) await ours.stop();
   }
 }
 
-/** The path of a page by cursor, nine tenths into the directory. */
-async function deepCursor({ ours, count }) {
-  const client = ours.client();
+/** The paths of pages by cursor, nine tenths into the directory. */
+async function deepPages(client, users) {
+  const start = Math.max(0, Math.floor(users * 0.9) - 100);
   let cursor = "";
-  for (let shownSoFar = 0; shownSoFar < count * 0.9; shownSoFar += 1000) {
-    const { body } = await client.get(`/Users?cursor=${cursor}&count=1000&attributes=userName`);
-    if (!body.nextCursor) break;
+  const forward = async (count) => {
+    const { body } = await client.get(`/Users?cursor=${cursor}&count=${count}&attributes=userName`);
     cursor = body.nextCursor;
+  };
+  for (let passed = 0; passed < start; passed += Math.min(1000, start - passed)) await forward(Math.min(1000, start - passed));
+  const step = Math.max(1, Math.floor((users - 100 - start) / CURSORS));
+  const paths = [];
+  for (let at = start; paths.length < CURSORS && at <= users - 100; at += step) {
+    paths.push(`/Users?cursor=${cursor}&count=100`);
+    await forward(step);
   }
-  return `/Users?cursor=${cursor}&count=100`;
+  return paths;
 }

@@ -4,6 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { say } from "../log.mjs";
 import { empty } from "./floor.mjs";
 import { gateway } from "./gateway.mjs";
+import { answered } from "./load.mjs";
 import { median, shown } from "./statistics.mjs";
 
 /** Starts both as often as there are rounds. */
@@ -28,12 +29,4 @@ export async function start({ rounds }) {
   } finally {
     await ours.stop();
   }
-}
-
-async function answered({ url, headers }) {
-  const begun = performance.now();
-  const answer = await fetch(url, { headers });
-  await answer.text();
-  if (answer.status !== 200) throw new Error(`${url}: ${answer.status}`);
-  return performance.now() - begun;
 }

@@ -48,20 +48,22 @@ const kv :Workerd.Worker = (
 /**
  * Starts a Worker. `modules` are files, the entry first; `classes` are its object namespaces by binding.
  *
- * @returns its URL, the KV's URL, `cpu()` (seconds used so far), `memory()` (bytes), `started` (ms) and `stop()`.
+ * @returns its URL, the KV's URL, the inspector's where it is `inspected`, `cpu()` (seconds used so far), `memory()` (bytes), `started` (ms) and `stop()`.
  */
-export async function workerd({ state, modules, classes = {}, variables = {} }) {
+export async function workerd({ state, modules, classes = {}, variables = {}, inspected = false }) {
   const program = (await import("workerd")).default.default;
   for (const folder of ["objects", "pairs"]) mkdirSync(join(state, folder), { recursive: true });
   for (const path of [...modules, join(here, "kv.worker.js")]) copyFileSync(path, join(state, basename(path)));
   writeFileSync(join(state, "config.capnp"), configuration({ modules, classes, variables }));
   const begun = performance.now();
-  const options = ["serve", "config.capnp", "--control-fd=3", ...(process.env.BENCH_INSPECT ? [`--inspector-addr=${process.env.BENCH_INSPECT}`] : [])];
+  const inspector = inspected ? "127.0.0.1:0" : process.env.BENCH_INSPECT;
+  const options = ["serve", "config.capnp", "--control-fd=3", ...(inspector ? [`--inspector-addr=${inspector}`] : [])];
   const child = spawn(program, options, { cwd: state, stdio: ["ignore", "ignore", "inherit", "pipe"] });
-  const ports = await listening(child);
+  const ports = await listening(child, inspected);
   return {
     url: `http://127.0.0.1:${ports.main}`,
     kv: `http://127.0.0.1:${ports.kv}`,
+    inspector: ports.inspector && `http://127.0.0.1:${ports.inspector}`,
     started: performance.now() - begun,
     ...usage(child.pid),
     stop: () => ended(child),
@@ -69,7 +71,7 @@ export async function workerd({ state, modules, classes = {}, variables = {} }) 
 }
 
 /** The ports of the sockets, as workerd tells them. */
-function listening(child) {
+function listening(child, inspected) {
   return new Promise((resolve, reject) => {
     const ports = {};
     let text = "";
@@ -79,8 +81,9 @@ function listening(child) {
       text = lines.pop();
       for (const line of lines.filter(Boolean).map((one) => JSON.parse(one))) {
         if (line.event === "listen") ports[line.socket] = line.port;
+        if (line.event === "listen-inspector") ports.inspector = line.port;
       }
-      if (ports.main && ports.kv) resolve(ports);
+      if (ports.main && ports.kv && (ports.inspector || !inspected)) resolve(ports);
     });
   });
 }

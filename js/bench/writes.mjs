@@ -1,23 +1,22 @@
-// Writes: groups small and large, what an origin's writes take longer through the gateway, and what many
-// tokens leave behind in memory.
+// Writes: groups small and large, what an origin's writes take longer through the gateway, and rows written.
 
 import { createServer } from "node:http";
 import { say } from "../log.mjs";
 import { gateway } from "./gateway.mjs";
-import { load } from "./load.mjs";
 import { person } from "./people.mjs";
+import { rowsWritten } from "./rows.mjs";
 import { median, shown } from "./statistics.mjs";
 
 const PATCH = "urn:ietf:params:scim:api:messages:2.0:PatchOp";
 
 /** All three. */
-export async function writes({ users, rounds, seconds }) {
-  const times = rounds * 10;
-  const [groups, origin, memory] = [await patches(users, times), await behindOrigin(times), await tokens({ seconds })];
+export async function writes({ users, rounds }) {
+  const times = rounds * 20;
+  const [groups, origin, rows] = [await patches(users, times), await behindOrigin(times), await rowsWritten()];
   say(`PATCH add of 1 member: ${shown(groups.ten)} ms in a group of 10, ${shown(groups.everyone)} ms in one of ${shown(groups.members)}: ${shown(groups.everyone / groups.ten)} times`);
   say(`A write to an origin: ${shown(origin.own)} ms, through the gateway ${shown(origin.through)} ms: ${shown(origin.through - origin.own)} ms more`);
-  say(`Memory of workerd: ${memory.map(({ requests, bytes }) => `${shown(bytes / 1e6)} MB after ${requests.toLocaleString("en")}`).join(", ")} requests`);
-  return { groups, origin, memory };
+  say(`Rows written: ${rows.create} for a user with one e-mail address, ${rows.createTwo} with two, ${rows.patch} for a PATCH of one attribute`);
+  return { groups, origin, rows };
 }
 
 async function patches(users, times) {
@@ -81,27 +80,5 @@ async function behindOrigin(times) {
     await ours.stop();
     server.close();
     server.closeAllConnections();
-  }
-}
-
-/** The process's memory as requests with ever new tokens go by. */
-async function tokens({ seconds }) {
-  const ours = await gateway({ users: 10 });
-  try {
-    const path = `/Users/${ours.ids[0]}`;
-    const found = [];
-    let requests = 0;
-    for (let step = 0; step < 5; step += 1) {
-      for (let part = 0; part < 20; part += 1) {
-        const fresh = await Promise.all(Array.from({ length: 100 }, (_, n) => ours.idp.mint({ sub: "bench", jti: `${step}-${part}-${n}` })));
-        await Promise.all(fresh.map((token) => fetch(ours.request(path).url, { headers: { authorization: `Bearer ${token}` } }).then((answer) => answer.text())));
-        requests += fresh.length;
-      }
-      requests += (await load({ ...ours.request(path), seconds: seconds * 2 })).requests;
-      found.push({ requests, bytes: ours.memory() });
-    }
-    return found;
-  } finally {
-    await ours.stop();
   }
 }

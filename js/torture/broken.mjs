@@ -3,7 +3,10 @@
 
 import { who } from "./who.mjs";
 
-/** Where the object is broken: `before` it is made, around its `fetch`, around its `alarm`. */
+/**
+ * Where the object is broken: `before` it is made, around its `fetch`, around its `alarm`. It has no `read`: the
+ * Worker then asks by `fetch`, as it does of objects of older deployments.
+ */
 const object = ({ before = "", fetch = "", alarm = "" }) => `
 import { DurableObject } from "cloudflare:workers";
 import { Directory as Whole } from "./index.js";
@@ -99,24 +102,22 @@ export const BROKEN = {
   7: {
     what: "an account has two objects, which do not wait for each other",
     module: `
-import { WorkerEntrypoint } from "cloudflare:workers";
-import Whole from "./index.js";
+import whole from "./index.js";
 export { Account, Directory } from "./index.js";
 
-export default class extends WorkerEntrypoint {
-  fetch(request) {
-    const bound = (target, value) => (typeof value === "function" ? value.bind(target) : value);
-    const twice = (name) => (Math.random() < 0.4 ? name + "-2" : name);
-    const namespace = new Proxy(this.env.DIRECTORY, {
+export default {
+  fetch(request, env, context) {
+    const namespace = new Proxy(env.DIRECTORY, {
       get(target, key) {
         if (key === "constructor") return target.constructor;
-        if (key === "idFromName" || key === "getByName") return (name, ...rest) => target[key](twice(name), ...rest);
-        return bound(target, target[key]);
+        if (key === "get") return (id) => target.get(Math.random() < 0.4 ? target.idFromName(id.name + "-2") : id);
+        const value = target[key];
+        return typeof value === "function" ? value.bind(target) : value;
       },
     });
-    return new Whole(this.ctx, { ...this.env, DIRECTORY: namespace }).fetch(request);
-  }
-}`,
+    return whole.fetch(request, { ...env, DIRECTORY: namespace }, context);
+  },
+};`,
   },
   copies: { what: "copies answer on after they were called back", module: who("deaf") },
 };

@@ -47,8 +47,7 @@ impl Answer {
 
 /// How long an answer is, in characters.
 fn length(response: &Response) -> usize {
-    let held = response.held.as_ref().map_or(0, |held| held.length());
-    response.body.as_ref().map_or(held, String::len)
+    response.body.as_ref().map_or(0, String::len)
 }
 
 impl Answers {

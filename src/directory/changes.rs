@@ -104,7 +104,6 @@ pub(crate) struct ResourceRow {
     pub(crate) version: i64,
     pub(crate) origin_meta: Option<String>,
     pub(crate) body: String,
-    pub(crate) sign: Option<i64>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -328,7 +327,7 @@ impl<S: Sql> Directory<S> {
     fn resources(&self, seqs: &[i64]) -> Result<Vec<ResourceRow>, SqlError> {
         let text =
             "SELECT seq, kind, id, name, external_id, display, created, modified, version, origin_meta,
-                body, sign
+                body
             FROM resource WHERE seq IN (SELECT value FROM json_each(?)) ORDER BY seq";
         let rows = self.store.sql.query(text, &[json!(seqs).to_string().as_str().into()])?;
         let resource = |mut row: Row| {
@@ -344,7 +343,6 @@ impl<S: Sql> Directory<S> {
                 version: row.integer()?,
                 origin_meta: row.maybe_text()?,
                 body: row.text()?,
-                sign: row.maybe_integer()?,
             })
         };
         rows.into_iter().map(resource).collect()

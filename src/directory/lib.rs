@@ -14,6 +14,7 @@ mod cursor;
 mod erasure;
 mod extension;
 pub mod intent;
+mod known_groups;
 mod list;
 mod members;
 pub mod message;
@@ -24,6 +25,7 @@ pub mod pass;
 pub mod position;
 mod render;
 pub mod replica;
+pub mod scan;
 pub mod sql;
 mod store;
 mod tables;
@@ -31,8 +33,10 @@ mod time;
 mod write;
 
 use answers::Answers;
+use known_groups::KnownGroups;
 use message::{Failure, Request, Response};
 use render::{Relations, Renderer, etag};
+use scan::Scan;
 use scim_edge_scim::discovery::{self, Features};
 use scim_edge_scim::endpoint::{Endpoint, Kind};
 use scim_edge_scim::error::Error;
@@ -76,12 +80,9 @@ impl<S: Sql> Directory<S> {
     /// Opens a database, new or of any earlier version.
     pub fn open(sql: S) -> Result<Self, SqlError> {
         let before = tables::migrate(&sql)?;
-        let store = Store { sql: Counted::new(sql) };
+        let store = Store { sql: Counted::new(sql), groups: KnownGroups::default() };
         if (1..tables::FOLDING).contains(&before) {
             store.fold_anew()?;
-        }
-        if (1..tables::SIGNS).contains(&before) {
-            store.sign_anew()?;
         }
         let schemas = RefCell::new(Rc::new(extension::load(&store)?));
         Ok(Self { store, schemas, answers: Answers::default() })
@@ -89,13 +90,23 @@ impl<S: Sql> Directory<S> {
 
     /// Answers a request.
     pub fn respond(&self, request: &Request<'_>) -> Response {
+        self.respond_in_turns(request, None).unwrap_or_else(|| Failure::Unfinished.into())
+    }
+
+    /// Answers a request, or does a part of the work: where there is no answer yet, the host lets others in and
+    /// calls again, with the same scan. Without a scan there always is.
+    pub fn respond_in_turns(&self, request: &Request<'_>, scan: Option<&Scan>) -> Option<Response> {
         let head = request.method == "HEAD";
         let method = if head { "GET" } else { request.method };
-        let mut response = self.answer(&Request { method, ..*request }).unwrap_or_else(Response::from);
+        let mut response = match self.answer(&Request { method, ..*request }, scan) {
+            Ok(response) => response,
+            Err(Failure::Unfinished) => return None,
+            Err(failure) => failure.into(),
+        };
         if head {
-            (response.body, response.held) = (None, None);
+            response.body = None;
         }
-        response
+        Some(response)
     }
 
     /// Whether this is the first use of what may be used once, until it expires (milliseconds since the
@@ -117,17 +128,21 @@ impl<S: Sql> Directory<S> {
         self.schemas.borrow().clone()
     }
 
-    fn answer(&self, request: &Request<'_>) -> Result<Response, Failure> {
+    fn answer(&self, request: &Request<'_>, scan: Option<&Scan>) -> Result<Response, Failure> {
         let schemas = self.schemas();
         if !request.body.is_empty() {
             check_content_type(request.content_type)?;
         }
         let write = Write { store: &self.store, schemas: &schemas, request };
         match (request.method, request.endpoint) {
-            ("GET", Endpoint::Root) => self.list(&schemas, request, &Kind::ALL),
-            ("GET", Endpoint::Collection(kind)) => self.list(&schemas, request, &[*kind]),
-            ("POST", Endpoint::Search(None)) => list::search(&self.store, &schemas, request, &Kind::ALL),
-            ("POST", Endpoint::Search(Some(kind))) => list::search(&self.store, &schemas, request, &[*kind]),
+            ("GET", Endpoint::Root) => self.list(&schemas, request, &Kind::ALL, scan),
+            ("GET", Endpoint::Collection(kind)) => self.list(&schemas, request, &[*kind], scan),
+            ("POST", Endpoint::Search(None)) => {
+                list::search(&self.store, &schemas, request, &Kind::ALL, scan)
+            }
+            ("POST", Endpoint::Search(Some(kind))) => {
+                list::search(&self.store, &schemas, request, &[*kind], scan)
+            }
             ("GET", Endpoint::Resource(kind, id)) => self.get(&write, *kind, id),
             ("POST", Endpoint::Collection(kind)) => write.post(*kind),
             ("PUT", Endpoint::Resource(kind, id)) => write.put(*kind, id),
@@ -166,12 +181,18 @@ impl<S: Sql> Directory<S> {
         }
     }
 
-    fn list(&self, schemas: &Schemas, request: &Request<'_>, kinds: &[Kind]) -> Result<Response, Failure> {
+    fn list(
+        &self,
+        schemas: &Schemas,
+        request: &Request<'_>,
+        kinds: &[Kind],
+        scan: Option<&Scan>,
+    ) -> Result<Response, Failure> {
         let writes = self.store.sql.writes();
         if let Some(known) = self.answers.get(request, writes) {
             return Ok(known);
         }
-        let response = list::get(&self.store, schemas, request, kinds)?;
+        let response = list::get(&self.store, schemas, request, kinds, scan)?;
         self.answers.keep(request, writes, &response);
         Ok(response)
     }

@@ -6,8 +6,9 @@
 
 use crate::cursor::{Cursor, NAMED};
 use crate::message::{Failure, Request, Response};
-use crate::page::{Chosen, Plain};
-use crate::render::{Relations, Renderer};
+use crate::page::Plain;
+use crate::render::{OPEN_BASE, Relations, Renderer};
+use crate::scan::{Progress, Scan, Turn};
 use crate::sql::{Sql, SqlError};
 use crate::store::{Store, Stored};
 use scim_edge_json::Limits;
@@ -51,7 +52,7 @@ struct Wanted {
 }
 
 /// A resource of the list, by its number, and what it sorts by.
-struct Found {
+pub(crate) struct Found {
     seq: i64,
     key: Option<Key>,
     /// The resource itself, where few were looked at.
@@ -64,6 +65,7 @@ pub(crate) fn get<S: Sql>(
     schemas: &Schemas,
     request: &Request<'_>,
     kinds: &[Kind],
+    scan: Option<&Scan>,
 ) -> Result<Response, Failure> {
     let query = Query::parse(request.query)?;
     let list =
@@ -82,7 +84,7 @@ pub(crate) fn get<S: Sql>(
         schemas,
         request,
     )?;
-    answer(store, schemas, request, kinds, &wanted)
+    answer(store, schemas, request, kinds, &wanted, scan)
 }
 
 /// Answers a SearchRequest.
@@ -91,6 +93,7 @@ pub(crate) fn search<S: Sql>(
     schemas: &Schemas,
     request: &Request<'_>,
     kinds: &[Kind],
+    scan: Option<&Scan>,
 ) -> Result<Response, Failure> {
     let body = read_object(request)?;
     let get =
@@ -131,7 +134,7 @@ pub(crate) fn search<S: Sql>(
         schemas,
         request,
     )?;
-    answer(store, schemas, request, kinds, &wanted)
+    answer(store, schemas, request, kinds, &wanted, scan)
 }
 
 /// A request's body as a JSON object.
@@ -201,6 +204,7 @@ fn answer<S: Sql>(
     request: &Request<'_>,
     kinds: &[Kind],
     wanted: &Wanted,
+    scan: Option<&Scan>,
 ) -> Result<Response, Failure> {
     let renderer = Renderer { base: request.base, schemas };
     let cursor = match wanted.cursor.as_deref() {
@@ -209,7 +213,7 @@ fn answer<S: Sql>(
     };
     let page = match (wanted.filter.as_ref(), wanted.sort_by.as_ref(), kinds) {
         (None, None, &[kind]) => plain_page(store, kind, wanted, cursor.as_ref())?,
-        _ => cut(find(store, &renderer, kinds, wanted)?, wanted, cursor.as_ref()),
+        _ => cut(find(store, &renderer, kinds, wanted, scan)?, wanted, cursor.as_ref()),
     };
     let before =
         format!("{{\"schemas\":[\"{LIST_RESPONSE}\"],\"totalResults\":{},\"itemsPerPage\":", page.total);
@@ -220,14 +224,6 @@ fn answer<S: Sql>(
         }
         (Some(_), None) => ",\"Resources\":[".to_owned(),
     };
-    if kinds == [Kind::User]
-        && wanted.projection.is_default()
-        && schemas.shows_all(Kind::User)
-        && let Some(chosen) = page.chosen()
-        && let Some(text) = store.users_text(&chosen, request.base, &before, &behind)?
-    {
-        return Ok(Response::held(200, text));
-    }
     let resources = page.read(store)?;
     let relations = Relations::of(store, &resources, wanted.projection.wants("members"))?;
     let mut text = format!("{before}{}{behind}", resources.len());
@@ -254,15 +250,6 @@ enum Shown {
 }
 
 impl Page {
-    /// What SQLite can be asked for; none where few resources are here already.
-    fn chosen(&self) -> Option<Chosen> {
-        Some(match &self.shown {
-            Shown::Plain(_, plain) => Chosen::Plain(*plain),
-            Shown::Found(found) if found.iter().all(|one| one.stored.is_some()) => return None,
-            Shown::Found(found) => Chosen::These(found.iter().map(|one| one.seq).collect()),
-        })
-    }
-
     /// The resources themselves.
     fn read<S: Sql>(self, store: &Store<S>) -> Result<Vec<Stored>, SqlError> {
         let mut found = match self.shown {
@@ -309,10 +296,12 @@ fn find<S: Sql>(
     renderer: &Renderer<'_>,
     kinds: &[Kind],
     wanted: &Wanted,
+    scan: Option<&Scan>,
 ) -> Result<Vec<Found>, Failure> {
-    let mut found = Vec::new();
+    let (mut turn, Progress { place: begun, after: mut behind, mut found, .. }) =
+        Turn::begin(scan, store.sql.writes());
     let mut order = None;
-    for &kind in kinds {
+    for (place, &kind) in kinds.iter().enumerate() {
         let matcher = match (&wanted.filter, kinds.len()) {
             (None, _) => None,
             (Some(filter), 1) => Some(Matcher::compile(filter, renderer.schemas, kind)?),
@@ -331,6 +320,10 @@ fn find<S: Sql>(
             sorter: sorter.as_ref(),
             related: RefCell::new(HashMap::new()),
         };
+        if place < begun {
+            order = sorter.or(order);
+            continue;
+        }
         match matcher.as_ref().and_then(Matcher::lookups) {
             Some(lookups) => {
                 if let [lookup] = lookups.as_slice()
@@ -347,18 +340,19 @@ fn find<S: Sql>(
                 seqs.sort_unstable();
                 seqs.dedup();
                 for chunk in seqs.chunks(usize::try_from(BATCH).unwrap_or(1)) {
-                    let stored: Vec<Stored> =
-                        store.of_seqs(chunk)?.into_iter().filter(|stored| stored.kind == kind).collect();
-                    candidates.ask(stored, false, &mut found)?;
+                    candidates.ask(store.candidates(kind, chunk)?, false, &mut found)?;
                 }
             }
             None => {
-                let mut after = i64::MIN;
-                loop {
-                    let batch = store.page_after(kind, after, BATCH)?;
-                    let Some(last) = batch.last() else { break };
-                    after = last.seq;
-                    candidates.ask(batch, false, &mut found)?;
+                let needles = matcher.as_ref().map(Matcher::needles).unwrap_or_default();
+                let mut after = behind.take().unwrap_or(i64::MIN);
+                while let Some(last) = store.last_of(kind, after, BATCH)? {
+                    if !turn.goes_on() {
+                        turn.end(place, after, found);
+                        return Err(Failure::Unfinished);
+                    }
+                    candidates.ask(store.between(kind, after, last, &needles)?, false, &mut found)?;
+                    after = last;
                 }
             }
         }
@@ -405,7 +399,11 @@ impl<S: Sql> Candidates<'_, S> {
                 || self.sorter.is_some_and(|sorter| sorter.reads(name))
         };
         let (meta, groups, members) = (reads("meta"), reads("groups"), reads("members"));
-        let relations = if groups || members || meta {
+        // Of all that is in `meta`, only the version depends on other resources.
+        let version = meta
+            && (self.sorter.is_some_and(|sorter| sorter.looks_at_part("meta", "version"))
+                || self.matcher.is_some_and(|matcher| matcher.looks_at_part("meta", "version")));
+        let relations = if groups || members || version {
             Relations::of(self.store, &batch, members)?
         } else {
             Relations::default()
@@ -416,11 +414,15 @@ impl<S: Sql> Candidates<'_, S> {
                 || self.sorter.is_some_and(|sorter| sorter.looks_at(name))
         };
         for stored in batch {
-            let resource = if meta || groups || members {
+            // A base that is open is one that the filter may ask for.
+            let mut resource = if groups || members || stored.body.contains(OPEN_BASE) {
                 self.renderer.value(&stored, &relations)?
             } else {
                 stored.part(&wanted)?
             };
+            if meta {
+                resource.insert("meta".into(), self.renderer.meta(&stored, &relations)?);
+            }
             let related = |lookup: &Lookup| self.relates(lookup, stored.seq);
             if self.matcher.is_none_or(|matcher| matcher.matches_with(&resource, &related)) {
                 let key = self.sorter.map(|sorter| sorter.key(&resource));

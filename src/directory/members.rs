@@ -1,8 +1,10 @@
 //! Who is in which group, in the tables.
 
+use crate::known_groups::Group;
 use crate::sql::{Row, Sql, SqlError};
 use crate::store::{Member, Membership, Store, kind_of, number};
 use serde_json::{Value, json};
+use std::rc::Rc;
 
 /// Members that are bound in one statement: a text of some 500 KB.
 const MEMBERS_AT_ONCE: usize = 5000;
@@ -111,9 +113,8 @@ impl<S: Sql> Store<S> {
         )?;
         let membership = |mut row: Row| {
             let user = row.text()?;
-            let group_id = row.text()?;
-            let display = row.maybe_text()?;
-            Ok((user, Membership { group_id, display, direct: row.integer()? == 1 }))
+            let group = Rc::new(Group::new(row.text()?, row.maybe_text()?));
+            Ok((user, Membership { group, direct: row.integer()? == 1 }))
         };
         rows.into_iter().map(membership).collect()
     }

@@ -5,7 +5,7 @@ use scim_edge_scim::discovery::Features;
 use scim_edge_scim::endpoint::{Endpoint, Kind};
 use scim_edge_scim::error::Error;
 
-use crate::sql::{Held, SqlError};
+use crate::sql::SqlError;
 
 /// A SCIM request by somebody who may make it.
 pub struct Request<'a> {
@@ -48,8 +48,6 @@ pub struct Response {
     pub headers: Vec<(&'static str, String)>,
     /// A JSON text.
     pub body: Option<String>,
-    /// The body, where the host has it already.
-    pub held: Option<Held>,
     /// What went wrong inside, for the log only.
     pub fault: Option<String>,
 }
@@ -59,8 +57,9 @@ impl Response {
         Self { status, body: Some(body), ..Self::default() }
     }
 
-    pub(crate) fn held(status: u16, body: Held) -> Self {
-        Self { status, held: Some(body), ..Self::default() }
+    fn fault(fault: String) -> Self {
+        let told = Error::status(500, "The directory could not answer; nothing was changed");
+        Self { fault: Some(fault), ..Self::json(500, told.body().to_string()) }
     }
 
     pub(crate) fn empty(status: u16) -> Self {
@@ -78,10 +77,8 @@ impl From<Failure> for Response {
         match failure {
             Failure::Scim(error) => Self::json(error.status, error.body().to_string()),
             Failure::NotModified(etag) => Self::empty(304).with("etag", etag),
-            Failure::Sql(error) => {
-                let told = Error::status(500, "The directory could not answer; nothing was changed");
-                Self { fault: Some(error.to_string()), ..Self::json(500, told.body().to_string()) }
-            }
+            Failure::Sql(error) => Self::fault(error.to_string()),
+            Failure::Unfinished => Self::fault("a scan is not finished".to_owned()),
         }
     }
 }
@@ -95,6 +92,8 @@ pub(crate) enum Failure {
     NotModified(String),
     /// Ours.
     Sql(SqlError),
+    /// There is none yet: the scan goes on in another turn ([`crate::scan`]).
+    Unfinished,
 }
 
 impl From<Error> for Failure {

@@ -113,7 +113,7 @@ impl<S: Sql> Store<S> {
         if let Some(other) = self.get(kind, &row.id)? {
             self.take_away(&other)?;
         }
-        let binds: [Bind<'_>; 12] = [
+        let binds: [Bind<'_>; 11] = [
             row.seq.into(),
             row.kind.into(),
             row.id.as_str().into(),
@@ -125,11 +125,10 @@ impl<S: Sql> Store<S> {
             row.version.into(),
             row.origin_meta.as_deref().into(),
             row.body.as_str().into(),
-            row.sign.into(),
         ];
         self.sql.query(
             "INSERT INTO resource (seq, kind, id, name, external_id, display, created, modified, version,
-                origin_meta, body, sign) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                origin_meta, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             &binds,
         )?;
         if kind == Kind::User {

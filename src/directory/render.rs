@@ -32,11 +32,22 @@ impl Relations {
     ) -> Result<Self, SqlError> {
         let mut relations = Self::default();
         let mut unknown = Vec::new();
+        let mut known = Vec::new();
         for user in resources.iter().filter(|resource| resource.kind == Kind::User) {
             match &user.groups {
-                Some(groups) => drop(relations.groups.insert(user.id.clone(), groups.clone())),
+                Some(groups) if groups.is_empty() => {}
+                Some(groups) => known.push((user.id.as_str(), groups.as_slice())),
                 None => unknown.push(user.id.as_str()),
             }
+        }
+        let lists: Vec<&[i64]> = known.iter().map(|(_, groups)| *groups).collect();
+        for ((id, _), groups) in known.into_iter().zip(store.groups_shown(&lists)?) {
+            let Some(groups) = groups else {
+                unknown.push(id);
+                continue;
+            };
+            let direct = |group| Membership { group, direct: true };
+            relations.groups.insert(id.to_owned(), groups.into_iter().map(direct).collect());
         }
         if !unknown.is_empty() {
             for (user, membership) in store.groups_of(&unknown)? {
@@ -72,7 +83,7 @@ pub(crate) struct Renderer<'a> {
 
 impl Renderer<'_> {
     pub(crate) fn location(&self, kind: Kind, id: &str) -> String {
-        format!("{}/{}/{}", self.base, kind.segment(), encode(id))
+        [self.base, "/", kind.segment(), "/", &encode(id)].concat()
     }
 
     /// A resource as an answer shows it.
@@ -108,17 +119,17 @@ impl Renderer<'_> {
         if text.pop() != Some('}') {
             return Err(SqlError::new("a stored body is not an object"));
         }
-        for (place, group) in relations.groups(stored).iter().enumerate() {
+        for (place, Membership { group, direct }) in relations.groups(stored).iter().enumerate() {
             text.push_str(if place == 0 { ",\"groups\":[" } else { "," });
             text.push_str("{\"value\":");
-            push(text, &group.group_id);
+            push(text, &group.id);
             text.push_str(",\"$ref\":");
-            push(text, &self.location(Kind::Group, &group.group_id));
+            push(text, &self.location(Kind::Group, &group.id));
             if let Some(display) = &group.display {
                 text.push_str(",\"display\":");
                 push(text, display);
             }
-            text.push_str(if group.direct { ",\"type\":\"direct\"}" } else { ",\"type\":\"indirect\"}" });
+            text.push_str(if *direct { ",\"type\":\"direct\"}" } else { ",\"type\":\"indirect\"}" });
         }
         if !relations.groups(stored).is_empty() {
             text.push(']');
@@ -169,14 +180,14 @@ impl Renderer<'_> {
 
     fn groups(&self, stored: &Stored, relations: &Relations) -> Option<Value> {
         let groups = relations.groups(stored);
-        let group = |group: &Membership| {
+        let group = |Membership { group, direct }: &Membership| {
             let mut value = Map::new();
-            value.insert("value".into(), group.group_id.as_str().into());
-            value.insert("$ref".into(), self.location(Kind::Group, &group.group_id).into());
+            value.insert("value".into(), group.id.as_str().into());
+            value.insert("$ref".into(), self.location(Kind::Group, &group.id).into());
             if let Some(display) = &group.display {
                 value.insert("display".into(), display.as_str().into());
             }
-            value.insert("type".into(), if group.direct { "direct" } else { "indirect" }.into());
+            value.insert("type".into(), if *direct { "direct" } else { "indirect" }.into());
             Value::Object(value)
         };
         (!groups.is_empty()).then(|| groups.iter().map(group).collect())
@@ -249,8 +260,9 @@ pub(crate) fn etag(stored: &Stored, relations: &Relations) -> String {
     if groups.is_empty() {
         return format!("W/\"{own}\"");
     }
-    let sign = groups.iter().fold(0_u32, |sum, group| {
-        sum.wrapping_add(sign(&group.group_id, group.display.as_deref(), group.direct))
+    let sign = groups.iter().fold(0_u32, |sum, Membership { group, direct }| {
+        let sign = if *direct { group.sign } else { sign(&group.id, group.display.as_deref(), false) };
+        sum.wrapping_add(sign)
     });
     format!("W/\"{own}~{sign:08x}\"")
 }

@@ -3,10 +3,8 @@
 //! What the object storage of Workers cannot do right has no form here: there is no boolean to bind
 //! (it would become the text `true`), no integer beyond 2^53 (it would be rounded), and no open cursor.
 
-use std::any::Any;
 use std::cell::Cell as Slot;
 use std::fmt;
-use std::rc::Rc;
 
 /// A database.
 pub trait Sql {
@@ -14,52 +12,10 @@ pub trait Sql {
     /// prepared statements are kept by their text.
     fn query(&self, text: &str, binds: &[Bind<'_>]) -> Result<Vec<Row>, SqlError>;
 
-    /// Runs a statement whose one row has one text, and leaves that text where it is: what is only to be
-    /// sent on need not come here. None where it is null.
-    fn hold(&self, text: &str, binds: &[Bind<'_>]) -> Result<Option<Held>, SqlError>;
-
     /// Runs `body` in a transaction: all of its statements take effect, or, where it fails, none.
     /// Not to be nested.
     fn transaction<T, E: From<SqlError>>(&self, body: impl FnOnce() -> Result<T, E>) -> Result<T, E>;
 }
-
-/// A text that the host holds, in a form of its own.
-#[derive(Clone)]
-pub struct Held {
-    text: Rc<dyn Any>,
-    length: usize,
-}
-
-impl Held {
-    /// Wraps the host's text, of so many characters.
-    pub fn new(text: impl Any, length: usize) -> Self {
-        Self { text: Rc::new(text), length }
-    }
-
-    /// The text, by the host that knows its form.
-    pub fn get<T: Any>(&self) -> Option<&T> {
-        self.text.downcast_ref()
-    }
-
-    /// How long it is, in characters.
-    pub fn length(&self) -> usize {
-        self.length
-    }
-}
-
-impl fmt::Debug for Held {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "a text of {} characters", self.length)
-    }
-}
-
-impl PartialEq for Held {
-    fn eq(&self, other: &Self) -> bool {
-        Rc::ptr_eq(&self.text, &other.text)
-    }
-}
-
-impl Eq for Held {}
 
 /// A database that counts the statements that write: where there were none, all is as it was.
 pub(crate) struct Counted<S> {
@@ -83,10 +39,6 @@ impl<S: Sql> Sql for Counted<S> {
             self.writes.set(self.writes.get().wrapping_add(1));
         }
         self.sql.query(text, binds)
-    }
-
-    fn hold(&self, text: &str, binds: &[Bind<'_>]) -> Result<Option<Held>, SqlError> {
-        self.sql.hold(text, binds)
     }
 
     fn transaction<T, E: From<SqlError>>(&self, body: impl FnOnce() -> Result<T, E>) -> Result<T, E> {

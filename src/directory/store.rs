@@ -1,12 +1,14 @@
 //! Resources in their tables. Nothing here knows of HTTP; nothing above here knows of tables.
 
-use crate::page::{Plain, Way};
-use crate::render::sign;
+use crate::known_groups::{Group, KnownGroups};
+use crate::page::{Plain, Range, Way};
+use crate::render::OPEN_BASE;
 use crate::sql::{Bind, Counted, Row, Sql, SqlError};
-use scim_edge_scim::endpoint::{Kind, encode};
+use scim_edge_scim::endpoint::Kind;
 use scim_edge_scim::fold::fold;
 use scim_edge_scim::lookup::Lookup;
 use serde_json::{Map, Value, json};
+use std::rc::Rc;
 
 /// The columns of [`Stored`], in its order.
 macro_rules! columns {
@@ -15,19 +17,15 @@ macro_rules! columns {
     };
 }
 
-/// The same, and the groups that a user is in, as JSON: what an answer about few users shows of them.
+/// The same, and the numbers of the groups that a user is a member of: what an answer about users shows of
+/// them.
 macro_rules! columns_with_groups {
     () => {
         concat!(
             columns!(),
-            ", CASE kind WHEN 0 THEN (
-                SELECT json_group_array(json_array(g.id, g.display, g.nested)) FROM (
-                    SELECT r.id, r.display, EXISTS
-                        (SELECT 1 FROM member n WHERE n.member_id = r.id AND n.kind IS NOT 0) AS nested
-                    FROM member m JOIN resource r ON r.seq = m.group_seq
-                    WHERE m.member_id = resource.id AND m.kind IS NOT 1 ORDER BY r.seq
-                ) g
-            ) END"
+            ", CASE kind WHEN 0 THEN
+                (SELECT group_concat(group_seq) FROM member WHERE member_id = resource.id AND member.kind IS NOT 1)
+            END"
         )
     };
 }
@@ -44,9 +42,8 @@ pub(crate) struct Stored {
     /// The origin's `meta` without `location`, in JSON.
     pub(crate) origin_meta: Option<String>,
     pub(crate) body: String,
-    /// The groups that a user is in, where they were read with it; none also where one of them is in
-    /// another group.
-    pub(crate) groups: Option<Vec<Membership>>,
+    /// The numbers of the groups that a user is a member of, where they were read with it.
+    pub(crate) groups: Option<Vec<i64>>,
 }
 
 /// What a write sets.
@@ -58,8 +55,7 @@ pub(crate) struct Content<'a> {
 /// A group that a user is in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Membership {
-    pub(crate) group_id: String,
-    pub(crate) display: Option<String>,
+    pub(crate) group: Rc<Group>,
     pub(crate) direct: bool,
 }
 
@@ -99,18 +95,12 @@ impl Stored {
 
     fn read_with_groups(row: &mut Row) -> Result<Self, SqlError> {
         let stored = Self::read(row)?;
-        let groups = match row.maybe_text()?.as_deref() {
-            None | Some("[]") => Some(Vec::new()),
-            Some(text) => {
-                let groups: Vec<(String, Option<String>, u8)> =
-                    serde_json::from_str(text).map_err(|_| SqlError::new("groups are not JSON"))?;
-                let direct = |(group_id, display, nested): (String, Option<String>, u8)| {
-                    (nested == 0).then_some(Membership { group_id, display, direct: true })
-                };
-                groups.into_iter().map(direct).collect()
-            }
-        };
-        Ok(Self { groups, ..stored })
+        let text = row.maybe_text()?.unwrap_or_default();
+        let groups: Result<Vec<i64>, _> =
+            text.split(',').filter(|number| !number.is_empty()).map(str::parse).collect();
+        let mut groups = groups.map_err(|_| SqlError::new("numbers of groups are none"))?;
+        groups.sort_unstable();
+        Ok(Self { groups: Some(groups), ..stored })
     }
 
     /// The body as a value.
@@ -122,6 +112,7 @@ impl Stored {
 /// The tables, with what they are asked.
 pub(crate) struct Store<S> {
     pub(crate) sql: Counted<S>,
+    pub(crate) groups: KnownGroups,
 }
 
 impl<S: Sql> Store<S> {
@@ -155,41 +146,98 @@ impl<S: Sql> Store<S> {
     /// A page of everything, in the order of creation.
     pub(crate) fn page(&self, kind: Kind, plain: Plain) -> Result<Vec<Stored>, SqlError> {
         let (skip, count, total) = match plain {
-            Plain::Range(range) => return self.page_after(kind, range.first.saturating_sub(1), range.count),
+            Plain::Range(Range { first, last, .. }) => {
+                let text = concat!(
+                    "SELECT ",
+                    columns_with_groups!(),
+                    " FROM resource WHERE kind = ? AND seq BETWEEN ? AND ? ORDER BY seq"
+                );
+                return self.stored_with_groups(text, &[number(kind).into(), first.into(), last.into()]);
+            }
             Plain::Place { skip, count, total } => (skip, count, total),
         };
         let way = Way::to(skip, count, total);
         let binds = [number(kind).into(), way.count.into(), way.skip.into()];
         if !way.is_from_end {
-            let text =
-                concat!("SELECT ", columns!(), " FROM resource WHERE kind = ? ORDER BY seq LIMIT ? OFFSET ?");
-            return self.stored(text, &binds);
+            let text = concat!(
+                "SELECT ",
+                columns_with_groups!(),
+                " FROM resource WHERE kind = ? ORDER BY seq LIMIT ? OFFSET ?"
+            );
+            return self.stored_with_groups(text, &binds);
         }
         let text = concat!(
             "SELECT ",
-            columns!(),
+            columns_with_groups!(),
             " FROM resource WHERE kind = ? ORDER BY seq DESC LIMIT ? OFFSET ?"
         );
-        let mut page = self.stored(text, &binds)?;
+        let mut page = self.stored_with_groups(text, &binds)?;
         page.reverse();
         Ok(page)
     }
 
-    /// A page in the order of creation, behind a resource.
-    pub(crate) fn page_after(&self, kind: Kind, seq: i64, count: i64) -> Result<Vec<Stored>, SqlError> {
-        let text =
-            concat!("SELECT ", columns!(), " FROM resource WHERE kind = ? AND seq > ? ORDER BY seq LIMIT ?");
-        self.stored(text, &[number(kind).into(), seq.into(), count.into()])
+    /// The number of the last of so many resources behind one.
+    pub(crate) fn last_of(&self, kind: Kind, seq: i64, count: i64) -> Result<Option<i64>, SqlError> {
+        let text = "SELECT max(seq) FROM
+            (SELECT seq FROM resource WHERE kind = ? AND seq > ? ORDER BY seq LIMIT ?)";
+        let found =
+            self.sql.query(text, &[number(kind).into(), seq.into(), count.into()])?.into_iter().next();
+        found.map_or(Ok(None), |mut row| row.maybe_integer())
+    }
+
+    /// The resources behind one and up to another, in the order of creation; where texts are given, only
+    /// those that have them in their JSON, or what may be other spellings of them
+    /// ([`scim_edge_scim::evaluate::Matcher::needles`]).
+    pub(crate) fn between(
+        &self,
+        kind: Kind,
+        after: i64,
+        last: i64,
+        needles: &[&str],
+    ) -> Result<Vec<Stored>, SqlError> {
+        let [kind, after, last]: [Bind<'_>; 3] = [number(kind).into(), after.into(), last.into()];
+        let [first, others @ ..] = needles else {
+            let text = concat!(
+                "SELECT ",
+                columns!(),
+                " FROM resource WHERE kind = ?1 AND seq > ?2 AND seq <= ?3 ORDER BY seq"
+            );
+            return self.stored(text, &[kind, after, last]);
+        };
+        // What holds an open base shows another text than it has.
+        let text = concat!(
+            "SELECT ",
+            columns!(),
+            " FROM resource WHERE kind = ?1 AND seq > ?2 AND seq <= ?3
+                AND (body LIKE ?4 AND body LIKE ?5 AND body LIKE ?6 OR length(body) < octet_length(body)
+                    OR origin_meta IS NOT NULL AND instr(body, ?7)) ORDER BY seq"
+        );
+        let pattern = |text: &str| format!("%{}%", text.replace('%', "_"));
+        let other = |place: usize| others.get(place).map_or_else(|| "%".to_owned(), |text| pattern(text));
+        let (first, second, third) = (pattern(first), other(0), other(1));
+        let patterns = [first.as_str().into(), second.as_str().into(), third.as_str().into()];
+        let [first, second, third] = patterns;
+        self.stored(text, &[kind, after, last, first, second, third, OPEN_BASE.into()])
     }
 
     /// The resources of these numbers, in the order of creation.
     pub(crate) fn of_seqs(&self, seqs: &[i64]) -> Result<Vec<Stored>, SqlError> {
         let text = concat!(
             "SELECT ",
-            columns!(),
+            columns_with_groups!(),
             " FROM resource WHERE seq IN (SELECT value FROM json_each(?)) ORDER BY seq"
         );
-        self.stored(text, &[json!(seqs).to_string().as_str().into()])
+        self.stored_with_groups(text, &[json!(seqs).to_string().as_str().into()])
+    }
+
+    /// Those of them that are of a kind, to be looked through.
+    pub(crate) fn candidates(&self, kind: Kind, seqs: &[i64]) -> Result<Vec<Stored>, SqlError> {
+        let text = concat!(
+            "SELECT ",
+            columns!(),
+            " FROM resource WHERE seq IN (SELECT value FROM json_each(?)) AND kind = ? ORDER BY seq"
+        );
+        self.stored(text, &[json!(seqs).to_string().as_str().into(), number(kind).into()])
     }
 
     /// The resources that a lookup leads to, in the order of creation; none where they can be many.
@@ -277,8 +325,8 @@ impl<S: Sql> Store<S> {
     pub(crate) fn insert(&self, kind: Kind, content: &Content<'_>, now_ms: i64) -> Result<i64, SqlError> {
         let columns = Columns::of(kind, content.resource);
         let inserted = self.integers(
-            "INSERT INTO resource (kind, id, name, external_id, display, created, modified, version, origin_meta, body, sign)
-                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, 1, ?7, ?8, ?9) RETURNING seq",
+            "INSERT INTO resource (kind, id, name, external_id, display, created, modified, version, origin_meta, body)
+                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, 1, ?7, ?8) RETURNING seq",
             &[
                 number(kind).into(),
                 columns.id.into(),
@@ -288,7 +336,6 @@ impl<S: Sql> Store<S> {
                 now_ms.into(),
                 content.origin_meta.into(),
                 columns.body.as_str().into(),
-                columns.sign.into(),
             ],
         )?;
         let seq = inserted.first().copied().ok_or_else(|| SqlError::new("nothing was inserted"))?;
@@ -310,8 +357,8 @@ impl<S: Sql> Store<S> {
         let before = Columns::of(old.kind, &before);
         if (before.name != columns.name) || (before.display != columns.display) {
             self.sql.query(
-                "UPDATE resource SET name = ?2, display = ?3, sign = ?4 WHERE seq = ?1",
-                &[old.seq.into(), columns.name.as_str().into(), columns.display.into(), columns.sign.into()],
+                "UPDATE resource SET name = ?2, display = ?3 WHERE seq = ?1",
+                &[old.seq.into(), columns.name.as_str().into(), columns.display.into()],
             )?;
         }
         if before.external_id != columns.external_id {
@@ -356,23 +403,6 @@ impl<S: Sql> Store<S> {
             )?;
             self.sql.query("DELETE FROM email WHERE seq = ?", &[stored.seq.into()])?;
             self.add_emails(stored.seq, &columns.emails)?;
-        }
-        Ok(())
-    }
-
-    /// Gives signs to groups that have none yet, as many as can be at once; what has none stays right, and
-    /// takes longer.
-    pub(crate) fn sign_anew(&self) -> Result<(), SqlError> {
-        let text = concat!(
-            "SELECT ",
-            columns!(),
-            " FROM resource WHERE kind = 1 AND sign IS NULL ORDER BY seq LIMIT 20000"
-        );
-        for stored in self.stored(text, &[])? {
-            let resource = stored.resource()?;
-            let sign = Columns::of(Kind::Group, &resource).sign;
-            self.sql
-                .query("UPDATE resource SET sign = ?2 WHERE seq = ?1", &[stored.seq.into(), sign.into()])?;
         }
         Ok(())
     }
@@ -437,8 +467,6 @@ pub(crate) struct Columns<'a> {
     name: String,
     external_id: Option<&'a str>,
     display: Option<&'a str>,
-    /// Of a group whose identifier is the same in URLs.
-    sign: Option<i64>,
     /// Folded addresses, a JSON array.
     pub(crate) emails: String,
     body: String,
@@ -464,21 +492,13 @@ impl<'a> Columns<'a> {
             .filter(|(name, _)| !matches!(name.as_str(), "meta" | "groups" | "members"))
             .map(|(name, value)| (name.clone(), value.clone()))
             .collect();
-        let id = text("id").unwrap_or_default();
-        let has_sign = kind == Kind::Group && is_plain(id);
         Self {
-            id,
+            id: text("id").unwrap_or_default(),
             name: fold(named.unwrap_or_default()),
             external_id: text("externalId"),
             display: if kind == Kind::Group { named } else { None },
-            sign: has_sign.then(|| i64::from(sign(id, named, true))),
             emails: json!(emails).to_string(),
             body: Value::Object(body).to_string(),
         }
     }
-}
-
-/// Whether an identifier is the same in JSON and in URLs.
-fn is_plain(id: &str) -> bool {
-    encode(id) == id
 }

@@ -68,12 +68,8 @@ const STEPS: [&[&str]; 7] = [
     &["CREATE TABLE seen (page INTEGER PRIMARY KEY, seqs TEXT NOT NULL) STRICT"],
     // See `audit.rs` and `activity.rs`.
     &[crate::audit::TABLE, "CREATE TABLE activity (bucket INTEGER PRIMARY KEY, body TEXT NOT NULL) STRICT"],
-    // Of groups: their part of the ETag of their members ([`crate::render::sign`]), filled in by
-    // [`crate::store::Store::sign_anew`]. And the members that may be groups, which are few.
-    &[
-        "ALTER TABLE resource ADD COLUMN sign INTEGER",
-        "CREATE INDEX member_above ON member (member_id) WHERE kind IS NOT 0",
-    ],
+    // The members that may be groups, which are few.
+    &["CREATE INDEX member_above ON member (member_id) WHERE kind IS NOT 0"],
 ];
 
 /// The number of the last step.
@@ -81,9 +77,6 @@ pub(crate) const VERSION: usize = STEPS.len();
 
 /// The number of the step that changed how texts fold.
 pub(crate) const FOLDING: i64 = 3;
-
-/// The number of the step that gave groups their signs.
-pub(crate) const SIGNS: i64 = 7;
 
 /// Brings the tables up to date. Returns the version they had, 0 for none.
 pub(crate) fn migrate<S: Sql>(sql: &S) -> Result<i64, SqlError> {

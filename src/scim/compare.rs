@@ -224,6 +224,17 @@ impl Comparison {
         (self.operator == Operator::Eq).then_some(&self.constant)
     }
 
+    /// What every text that satisfies it has in it, as the constant is folded.
+    pub(crate) fn part(&self) -> Option<&str> {
+        match (&self.constant, self.operator) {
+            (
+                Constant::Exact(text) | Constant::Folded(text),
+                Operator::Eq | Operator::Co | Operator::Sw | Operator::Ew,
+            ) => Some(text),
+            _ => None,
+        }
+    }
+
     /// Whether one value (none: unassigned) satisfies it.
     pub(crate) fn matches(&self, value: Option<&Value>) -> bool {
         if self.constant == Constant::Unassigned {

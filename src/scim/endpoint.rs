@@ -82,13 +82,16 @@ fn decode(segment: &str) -> Result<String, Error> {
 
 /// Text as a path segment or a query value (RFC 3986 §2.1, §3.3).
 pub fn encode(text: &str) -> String {
-    let mut encoded = String::with_capacity(text.len());
+    let is_plain =
+        |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b':' | b'@');
+    if text.bytes().all(is_plain) {
+        return text.to_owned();
+    }
+    let mut encoded = String::with_capacity(text.len().saturating_mul(2));
     for byte in text.bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b':' | b'@' => {
-                encoded.push(char::from(byte));
-            }
-            _ => encoded.push_str(&format!("%{byte:02X}")),
+        match is_plain(byte) {
+            true => encoded.push(char::from(byte)),
+            false => encoded.push_str(&format!("%{byte:02X}")),
         }
     }
     encoded

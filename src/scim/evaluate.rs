@@ -15,6 +15,7 @@ use crate::endpoint::Kind;
 use crate::error::{Error, ScimType};
 use crate::filter::{Filter, Literal, Operator};
 use crate::lookup::{self, Lookup};
+use crate::needle;
 use crate::path::AttributePath;
 use crate::schema::{Attribute, Mutability, Returned, Schemas, Type};
 use serde_json::{Map, Value};
@@ -96,10 +97,23 @@ impl Matcher {
         self.node.looks_at(name)
     }
 
+    /// Whether the filter looks at a sub-attribute of a top-level attribute, or at all of that.
+    pub fn looks_at_part(&self, name: &str, sub: &str) -> bool {
+        self.node.looks_at_part(name, sub)
+    }
+
     /// Lookups whose answers together hold every resource that satisfies the filter, and maybe others:
     /// each candidate is to be asked. None: only a scan finds them all.
     pub fn lookups(&self) -> Option<Vec<Lookup>> {
         lookup::plan(&self.node, self.kind)
+    }
+
+    /// Texts that the JSON of every resource has in it that satisfies the filter, but for those whose JSON
+    /// has a character that is not ASCII: at most three, each of at most 40 printable ASCII characters, none of
+    /// which JSON escapes. The case of letters does not count. Neither `meta` nor `groups` nor `members` is
+    /// thought to be in that JSON.
+    pub fn needles(&self) -> Vec<&str> {
+        needle::of(&self.node)
     }
 }
 
@@ -424,6 +438,20 @@ impl Node {
             Self::Not(inner) | Self::Related(_, inner) => inner.looks_at(name),
             Self::Present(target) | Self::Compare(target, _) | Self::Element(target, _) => {
                 target.extension.as_deref().unwrap_or(&target.name) == name
+            }
+        }
+    }
+
+    fn looks_at_part(&self, name: &str, sub: &str) -> bool {
+        match self {
+            Self::And(members) | Self::Or(members) => {
+                members.iter().any(|member| member.looks_at_part(name, sub))
+            }
+            Self::Not(inner) | Self::Related(_, inner) => inner.looks_at_part(name, sub),
+            Self::Present(target) | Self::Compare(target, _) | Self::Element(target, _) => {
+                target.extension.is_none()
+                    && target.name == name
+                    && target.sub.as_deref().is_none_or(|known| known == sub)
             }
         }
     }

@@ -16,6 +16,7 @@ pub mod instant;
 mod lexer;
 pub mod lookup;
 pub mod member_change;
+mod needle;
 pub mod parser;
 pub mod patch;
 pub mod path;

@@ -118,6 +118,14 @@ impl Sorter {
         self.target.as_ref().is_some_and(|target| target.extension.as_deref().unwrap_or(&target.name) == name)
     }
 
+    /// Whether a sort looks at a sub-attribute of a top-level attribute, or at all of that.
+    pub fn looks_at_part(&self, name: &str, sub: &str) -> bool {
+        let all_or_this = |known: &Option<String>| known.as_deref().is_none_or(|known| known == sub);
+        self.target.as_ref().is_some_and(|target| {
+            target.extension.is_none() && target.name == name && all_or_this(&target.sub)
+        })
+    }
+
     /// Whether a sort looks at a top-level attribute, so that a caller who makes it up can leave it out.
     pub fn reads(&self, attribute: &str) -> bool {
         self.target.as_ref().is_some_and(|target| target.extension.is_none() && target.name == attribute)

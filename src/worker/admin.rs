@@ -92,7 +92,7 @@ async fn call(
         return Ok(Err(Failure::unauthenticated()));
     }
     let method = request.method().to_owned();
-    let body = match read(request.inner().body(), BODY_LIMIT).await {
+    let body = match read(request.body(), BODY_LIMIT).await {
         Ok(body) => body,
         Err(BodyError::TooLong) => {
             return Ok(Err(Failure::new(413, "PAYLOAD_TOO_LARGE", "The body is longer than 1 MiB")));

@@ -29,9 +29,22 @@ extern "C" {
         request: &web_sys::Request,
         call: &str,
         own: &str,
-        whole: bool,
         region: &str,
     ) -> std::result::Result<js_sys::Promise, JsValue>;
+
+    #[wasm_bindgen(catch, js_name = askFor)]
+    fn ask_for(
+        env: &JsValue,
+        account: &str,
+        request: &web_sys::Request,
+        head: &str,
+        call: &str,
+        own: &str,
+        region: &str,
+    ) -> std::result::Result<js_sys::Promise, JsValue>;
+
+    #[wasm_bindgen(catch)]
+    fn tell(env: &JsValue, account: &str, text: &str) -> std::result::Result<js_sys::Promise, JsValue>;
 }
 
 /// The header.
@@ -124,11 +137,6 @@ impl Call {
         Self { protocol: NEAR_PROTOCOL, near: Some(region.to_owned()), ..self.clone() }
     }
 
-    /// The same for the account's own object.
-    pub(crate) fn for_own_object(self) -> Self {
-        Self { protocol: PROTOCOL, near: None, ..self }
-    }
-
     /// Whether nothing of it belongs to one request only.
     fn is_of_many(&self) -> bool {
         self.request_id.is_empty()
@@ -193,18 +201,22 @@ impl Call {
         self.hand_on(request, environment, &own).await
     }
 
-    /// Asks an object. What it answers by itself needs no more of the request than every read has.
-    pub(crate) async fn hand_on(
-        self,
-        request: &Request,
-        environment: &Environment,
-        own: &str,
-    ) -> Result<Response> {
-        let account = self.account.clone();
+    async fn hand_on(self, request: &Request, environment: &Environment, own: &str) -> Result<Response> {
+        let (account, bindings) = (self.account.clone(), environment.bindings());
         let region = self.near.clone().unwrap_or_default();
-        let is_whole = self.settings.origin_url.is_some() || !request.is_bare();
-        let text = self.text()?;
-        let promise = ask(environment.bindings(), &account, request.inner(), &text, own, is_whole, &region)?;
-        Ok(Response::of_host(JsFuture::from(promise).await?.unchecked_into()))
+        let raw = request.inner().ok_or_else(|| Error::RustError("a request of nobody's".to_owned()))?;
+        let promise = if request.is_bare() {
+            ask_for(bindings, &account, raw, &request.head(), &self.text()?, own, &region)?
+        } else {
+            ask(bindings, &account, raw, &self.text()?, own, &region)?
+        };
+        Ok(Response::of_object(JsFuture::from(promise).await?))
+    }
+
+    /// Hands a read that a copy was asked for to the account's own object.
+    pub(crate) async fn hand_back(&self, request: &Request, environment: &Environment) -> Result<Response> {
+        let text = Self { protocol: PROTOCOL, near: None, ..self.clone() }.text()?;
+        let promise = tell(environment.bindings(), &self.account, &request.retold(&text)?)?;
+        Ok(Response::of_object(JsFuture::from(promise).await?))
     }
 }

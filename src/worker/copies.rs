@@ -5,14 +5,16 @@
 //! which an object that knows nothing of copies refuses. Whatever goes wrong here, the Worker asks the
 //! account's own object.
 
-use crate::call::{Call, OWN_HEADER};
-use crate::directory::{Directory, Incoming, internal, respond};
+use crate::call::Call;
+use crate::directory::{Directory, Incoming, internal, let_others_in, respond};
 use crate::environment::now_ms;
 use crate::http::{Request, Response, answer};
 use crate::log;
 use crate::near::{Grant, LEASE_MS, LEND, Lease, PROTOCOL, Question};
 use scim_edge_account::published::DirectorySettings;
 use scim_edge_directory::TABLES;
+use scim_edge_directory::replica::State;
+use scim_edge_directory::scan::Scan;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use wasm_bindgen_futures::spawn_local;
@@ -41,6 +43,14 @@ struct Held {
     lease: Rc<Lease>,
     /// In milliseconds since the epoch.
     until: i64,
+}
+
+/// What became of a read in one turn.
+enum Part {
+    Done(Response),
+    More,
+    /// The account's own object would ask the origin.
+    NotHere,
 }
 
 impl Lent {
@@ -79,34 +89,45 @@ impl Directory {
                 (self.clone(), incoming.call.account.clone(), region.to_owned());
             spawn_local(async move { directory.renew(&account, &region).await });
         }
-        let lease = lent.lease().filter(|lease| {
-            let known = &lease.configuration;
-            known.account == incoming.call.account && known.version >= incoming.call.version
-        });
-        if let Some(lease) = lease
-            && let Some(mut response) = self.lent_answer(incoming, &lease.configuration.settings)?
-        {
-            lent.answered.set(lent.answered.get().saturating_add(1));
-            let failed = u64::from(response.status >= 500);
-            lent.failed.set(lent.failed.get().saturating_add(failed));
-            log::mark(&mut response, &incoming.request_id, None)?;
-            return Ok(response);
+        let scan = Scan::default();
+        // Before each turn anew: the lease may be over.
+        while let Some(lease) = self.lease_for(&incoming.call) {
+            match self.lent_answer(incoming, &lease.configuration.settings, &scan)? {
+                Part::Done(mut response) => {
+                    lent.answered.set(lent.answered.get().saturating_add(1));
+                    let failed = u64::from(response.status >= 500);
+                    lent.failed.set(lent.failed.get().saturating_add(failed));
+                    log::mark(&mut response, &incoming.request_id, None)?;
+                    return Ok(response);
+                }
+                Part::More => let_others_in().await?,
+                Part::NotHere => break,
+            }
         }
-        let call = Call::clone(&incoming.call).for_own_object();
-        let own = request.headers().get(OWN_HEADER)?.unwrap_or_default();
-        call.hand_on(request, &self.environment, &own).await
+        incoming.call.hand_back(request, &self.environment).await
     }
 
-    /// The answer to a read, in one turn; none where the account's own object would ask the origin.
-    fn lent_answer(&self, incoming: &Incoming, settings: &DirectorySettings) -> Result<Option<Response>> {
-        if settings.origin_url.is_none() {
-            return respond(self.local(incoming, settings)?, &[("cache-status", "scim-edge; hit")]).map(Some);
-        }
-        let Some(state) = self.store()?.replica().map_err(internal)? else { return Ok(None) };
-        if self.is_for_origin(incoming, settings, &state)? || is_too_old(settings, &state) {
-            return Ok(None);
-        }
-        self.shown_from_copy(incoming, settings, &state).map(Some)
+    /// A lease that goes by settings which are at least as new as the caller's.
+    fn lease_for(&self, call: &Call) -> Option<Rc<Lease>> {
+        self.memory.lent.lease().filter(|lease| {
+            let known = &lease.configuration;
+            known.account == call.account && known.version >= call.version
+        })
+    }
+
+    /// The answer to a read, or a part of the work.
+    fn lent_answer(&self, incoming: &Incoming, settings: &DirectorySettings, scan: &Scan) -> Result<Part> {
+        let done = if settings.origin_url.is_none() {
+            let response = self.local_in_turns(incoming, settings, scan)?;
+            response.map(|response| respond(response, &[("cache-status", "scim-edge; hit")])).transpose()?
+        } else {
+            let Some(state) = self.store()?.replica().map_err(internal)? else { return Ok(Part::NotHere) };
+            if self.is_for_origin(incoming, settings, &state)? || is_too_old(settings, &state) {
+                return Ok(Part::NotHere);
+            }
+            self.shown_from_copy(incoming, settings, &state, scan)?
+        };
+        Ok(done.map_or(Part::More, Part::Done))
     }
 
     /// Takes over what has changed, and borrows the right to answer.
@@ -182,7 +203,7 @@ impl Directory {
 }
 
 /// Whether a copy of an origin is older than it may be shown.
-pub(crate) fn is_too_old(settings: &DirectorySettings, state: &scim_edge_directory::replica::State) -> bool {
+pub(crate) fn is_too_old(settings: &DirectorySettings, state: &State) -> bool {
     let age_ms = now_ms().saturating_sub(state.synced_at.unwrap_or(0));
     settings.forward_when_stale && age_ms > i64::from(settings.max_staleness_seconds).saturating_mul(1000)
 }

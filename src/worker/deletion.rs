@@ -97,8 +97,8 @@ async fn send(objects: ObjectNamespace, name: &str, order: &Order) -> Result<wor
     }
 }
 
-async fn order(request: &web_sys::Request) -> Result<Order> {
-    let body = read(request.body(), 4 << 10).await;
+async fn order(body: Option<web_sys::ReadableStream>) -> Result<Order> {
+    let body = read(body, 4 << 10).await;
     let order = body.ok().and_then(|body| serde_json::from_slice::<Order>(&body).ok());
     let order = order.filter(|order| order.protocol == PROTOCOL);
     order.ok_or_else(|| Error::RustError("an order of another protocol".to_owned()))
@@ -106,7 +106,7 @@ async fn order(request: &web_sys::Request) -> Result<Order> {
 
 impl Account {
     pub(crate) async fn delete(&self, request: &worker::Request) -> Result<worker::Response> {
-        let order = order(request.inner()).await?;
+        let order = order(request.inner().body()).await?;
         let version = self.forget()?.saturating_add(1).max(u64::try_from(now_ms()).unwrap_or(0));
         // From here on there is nothing to publish; what is on its way to KV must not come later.
         for _ in 0..WAITS {
@@ -131,7 +131,7 @@ impl Account {
 
 impl Directory {
     pub(crate) async fn delete(&self, request: &Request) -> Result<Response> {
-        let order = order(request.inner()).await?;
+        let order = order(request.body()).await?;
         if self.memory.is_erased.take() {
             self.store()?.reopen().map_err(internal)?;
         }

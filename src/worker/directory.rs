@@ -11,7 +11,7 @@ use crate::deletion;
 use crate::environment::{Environment, new_uuid, now_ms};
 use crate::gate::used_before;
 use crate::http::{
-    BODY_LIMIT, BodyError, Headers, Request, Response, SCIM_JSON, answer, answer_held, read, run, scim_error,
+    BODY_LIMIT, BodyError, Headers, Request, Response, SCIM_JSON, answer, read, run, scim_error,
 };
 use crate::journal::Journal;
 use crate::lock::Locks;
@@ -24,6 +24,7 @@ use scim_edge_account::published::DirectorySettings;
 use scim_edge_account::supplement::Supplement;
 use scim_edge_directory::circuit::Circuit;
 use scim_edge_directory::message::{Request as ScimRequest, Response as ScimResponse};
+use scim_edge_directory::scan::Scan;
 use scim_edge_directory::sql::SqlError;
 use scim_edge_directory::{Directory as Store, FEATURES};
 use scim_edge_policy::operation::needed;
@@ -36,7 +37,15 @@ use serde::{Deserialize, Serialize};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::JsFuture;
 use worker::{Env, Error, Result, State, console_error, worker_sys};
+
+#[wasm_bindgen(module = "/edge.js")]
+extern "C" {
+    /// Resolves after what waits to be done. Not `worker::Delay`, which only wakes who has asked first: [`run`]
+    /// asks before there is a promise.
+    fn turn() -> js_sys::Promise;
+}
 
 /// One per account, named by it: what the host sees of a [`Directory`]. The attribute of the `worker` crate
 /// would make a promise of every answer, also where there is nothing to wait for.
@@ -55,6 +64,12 @@ impl DirectoryObject {
     pub fn fetch(&self, request: web_sys::Request) -> std::result::Result<JsValue, JsValue> {
         let directory = self.0.clone();
         run(async move { directory.fetch(Request::of_worker(request)).await?.into_host() })
+    }
+
+    /// A request of the Worker's that has no body, as `edge.js` writes it.
+    pub fn read(&self, text: String) -> std::result::Result<JsValue, JsValue> {
+        let directory = self.0.clone();
+        run(async move { Ok(directory.fetch(Request::of_text(&text)).await?.into_reply()) })
     }
 
     /// The alarm.
@@ -208,25 +223,50 @@ impl Directory {
         let _recalled = if is_read(incoming) { None } else { Some(self.recall().await) };
         let begun = self.begin(incoming, settings)?;
         let response = match &settings.origin_url {
-            None => respond(self.local(incoming, settings)?, &[("cache-status", "scim-edge; hit")]),
+            None => {
+                let scan = Scan::default();
+                let response = loop {
+                    match self.local_in_turns(incoming, settings, &scan)? {
+                        Some(response) => break response,
+                        None => let_others_in().await?,
+                    }
+                };
+                respond(response, &[("cache-status", "scim-edge; hit")])
+            }
             Some(_) => self.with_origin(incoming, settings).await,
         }?;
         self.end(incoming, settings, begun, &response);
         Ok(response)
     }
 
-    /// Answers from the tables.
-    pub(crate) fn local(&self, incoming: &Incoming, settings: &DirectorySettings) -> Result<ScimResponse> {
-        self.local_as(incoming, settings, &incoming.method)
-    }
-
-    /// Answers from the tables as if the method were another.
+    /// Answers from the tables, as if the method were another.
     pub(crate) fn local_as(
         &self,
         incoming: &Incoming,
         settings: &DirectorySettings,
         method: &str,
     ) -> Result<ScimResponse> {
+        self.local(incoming, settings, method, |store, request| store.respond(request))
+    }
+
+    /// Answers from the tables, or does a part of the work of a scan: others are to be let in then.
+    pub(crate) fn local_in_turns(
+        &self,
+        incoming: &Incoming,
+        settings: &DirectorySettings,
+        scan: &Scan,
+    ) -> Result<Option<ScimResponse>> {
+        let method = &incoming.method;
+        self.local(incoming, settings, method, |store, request| store.respond_in_turns(request, Some(scan)))
+    }
+
+    fn local<T>(
+        &self,
+        incoming: &Incoming,
+        settings: &DirectorySettings,
+        method: &str,
+        ask: impl FnOnce(&Store<ObjectSql>, &ScimRequest<'_>) -> T,
+    ) -> Result<T> {
         let header = |name: &str| incoming.headers.get(name).ok().flatten();
         let features = self.features(settings)?;
         let precondition = |name: &str| header(name).filter(|_| features.etag);
@@ -250,7 +290,7 @@ impl Directory {
             new_id: &|| new_uuid().unwrap_or_default(),
             may: &|method, kind| permissions.has_all(needed(method, kind)),
         };
-        Ok(self.store()?.respond(&request))
+        Ok(ask(self.store()?, &request))
     }
 
     /// What this account's directory announces: with an origin, what that can do itself and what the
@@ -346,8 +386,7 @@ async fn incoming(
         _ => None,
     };
     let Some(endpoint) = endpoint else { return Ok(Err(ScimError::not_found("This path"))) };
-    let body = if request.is_bare() { None } else { request.inner().body() };
-    let body = match read(body, BODY_LIMIT).await {
+    let body = match read(request.body(), BODY_LIMIT).await {
         Ok(body) => body,
         Err(BodyError::TooLong) => return Ok(Err(ScimError::status(413, "the body is longer than 1 MiB"))),
         Err(BodyError::Broken) => return Ok(Err(ScimError::status(400, "the body ended early"))),
@@ -365,6 +404,12 @@ async fn incoming(
     }))
 }
 
+/// Lets other requests in, and whatever else there is to do.
+pub(crate) async fn let_others_in() -> Result<()> {
+    JsFuture::from(turn()).await?;
+    Ok(())
+}
+
 pub(crate) fn dialect(settings: &DirectorySettings) -> Dialect {
     if settings.strict { Dialect::Strict } else { Dialect::Tolerant }
 }
@@ -375,7 +420,7 @@ pub(crate) fn respond(response: ScimResponse, headers: &[(&str, &str)]) -> Resul
         console_error!("directory: {fault}");
     }
     let mut all: Vec<(&str, &str)> = Vec::new();
-    if response.body.is_some() || response.held.is_some() {
+    if response.body.is_some() {
         all.push(("content-type", SCIM_JSON));
     }
     if response.headers.iter().any(|(name, _)| *name == "etag") {
@@ -384,10 +429,7 @@ pub(crate) fn respond(response: ScimResponse, headers: &[(&str, &str)]) -> Resul
     }
     all.extend(response.headers.iter().map(|(name, value)| (*name, value.as_str())));
     all.extend_from_slice(headers);
-    match response.held.as_ref().and_then(|held| held.get::<JsValue>()) {
-        Some(text) => answer_held(response.status, &all, text.clone()),
-        None => answer(response.status, &all, response.body),
-    }
+    answer(response.status, &all, response.body)
 }
 
 pub(crate) fn internal(error: SqlError) -> Error {

@@ -7,16 +7,22 @@ const REQUEST_ID = "x-request-id";
 
 // Request ---------------------------------------------------------------------------------------
 
-// The headers that are read of every request: http.rs has them in this order.
+// The headers that are read of every request, and those that a read tells its object beside: http.rs has them
+// in this order.
 const OUTER = ["authorization", "harness-account", "x-api-key", "dpop", REQUEST_ID];
 const INNER = [CALL, OWN, "content-type", "if-match", "if-none-match"];
+const BESIDE = ["accept", "authorization", "prefer", "traceparent"];
 
 /** Method, URL, its parts and headers, a line each; a header that is there begins with `=`. */
 export function describe(request, inner) {
   const { url, headers } = request;
   const { origin, pathname, search } = new URL(url);
-  let text = `${request.method}\n${url}\n${origin}\n${pathname}\n${search.slice(1)}`;
-  for (const name of inner ? INNER : OUTER) {
+  return `${request.method}\n${url}\n${origin}\n${pathname}\n${search.slice(1)}${lines(headers, inner ? INNER : OUTER)}`;
+}
+
+function lines(headers, names) {
+  let text = "";
+  for (const name of names) {
     const value = headers.get(name);
     text += value === null ? "\n" : `\n=${value}`;
   }
@@ -49,6 +55,11 @@ export function respondHeld(status, headers, body) {
   return new Response(body, { status, headers: named });
 }
 
+/** An answer as an object gives it to its Worker. */
+export function reply(status, headers, body) {
+  return { status, headers, body };
+}
+
 /** What the log says of an answer: its status, and headers as lines, names and values in turn. */
 export function observe(response) {
   let text = `${response.status}\n`;
@@ -64,14 +75,7 @@ export function observe(response) {
 const IDS = 256;
 const ids = new Map();
 
-// What a read tells its object, and the object an origin that it has learned of since.
-const PASSED = ["accept", "authorization", "content-type", "if-match", "if-none-match", "prefer", "traceparent"];
-
-/**
- * Asks an account's Directory object, or its copy in `region` where that is not empty: with the client's own
- * request, or with a small one.
- */
-export function ask(env, account, request, call, own, whole, region) {
+function stub(env, account, region) {
   // near.rs names copies so.
   const name = region === "" ? account : `${account}~${region}`;
   let id = ids.get(name);
@@ -79,20 +83,43 @@ export function ask(env, account, request, call, own, whole, region) {
     if (ids.size >= IDS) ids.clear();
     ids.set(name, (id = env.DIRECTORY.idFromName(name)));
   }
-  const stub = region === "" ? env.DIRECTORY.get(id) : env.DIRECTORY.get(id, { locationHint: region });
-  if (whole) {
-    const copy = new Request(request.url, request);
-    copy.headers.set(CALL, call);
-    copy.headers.set(OWN, own);
-    return stub.fetch(copy);
-  }
-  const headers = { [CALL]: call, [OWN]: own };
-  for (const name of PASSED) {
-    const value = request.headers.get(name);
-    if (value !== null) headers[name] = value;
-  }
-  return stub.fetch(request.url, { method: request.method, headers, redirect: "manual" });
+  return region === "" ? env.DIRECTORY.get(id) : env.DIRECTORY.get(id, { locationHint: region });
 }
+
+/** Asks an account's Directory object, or its copy in a region, with the client's own request. */
+export function ask(env, account, request, call, own, region) {
+  const copy = new Request(request.url, request);
+  copy.headers.set(CALL, call);
+  copy.headers.set(OWN, own);
+  return stub(env, account, region).fetch(copy);
+}
+
+/**
+ * Asks it what has no body. `head` are the first lines of what `describe` says of the request. An object of an
+ * older deployment is asked with the request.
+ */
+export function askFor(env, account, request, head, call, own, region) {
+  const of = request.headers;
+  const text = `${head}\n=${call}\n=${own}${lines(of, INNER.slice(2))}${lines(of, BESIDE)}`;
+  return stub(env, account, region).read(text).catch((error) => {
+    if (!(error instanceof TypeError && error.message.includes("RPC"))) throw error;
+    return ask(env, account, request, call, own, region);
+  });
+}
+
+/** Tells an account's own object what its copy was told. */
+export const tell = (env, account, text) => stub(env, account, "").read(text);
+
+/** What an object answered: a status and headers as lines; nothing where it is a response. */
+export function replied(answer) {
+  return answer instanceof Response ? "" : `${answer.status}\n${answer.headers}`;
+}
+
+export const bodyOf = (answer) => answer.body;
+
+export const turn = () => pause(0);
+
+export const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 // SQLite ----------------------------------------------------------------------------------------
 
@@ -113,12 +140,6 @@ export function run(database, statement, binds) {
 /** The same, with values that have separators in them. */
 export function runWith(database, statement, values) {
   return keep(database.exec(statement, ...values));
-}
-
-/** Runs a statement whose one row has one text, which stays here. */
-export function hold(database, statement, values) {
-  const [[text]] = [...database.exec(statement, ...values).raw()];
-  return text;
 }
 
 function value(bind) {

@@ -25,13 +25,22 @@ extern "C" {
     #[wasm_bindgen(catch)]
     fn respond(status: u16, headers: &str, body: Option<&[u8]>) -> std::result::Result<JsValue, JsValue>;
 
+    fn reply(status: u16, headers: &str, body: &JsValue) -> JsValue;
+
+    fn replied(answer: &JsValue) -> String;
+
+    #[wasm_bindgen(js_name = bodyOf)]
+    fn body_of(answer: &JsValue) -> JsValue;
+
     #[wasm_bindgen(catch, js_name = respondHeld)]
     fn respond_held(status: u16, headers: &str, body: &JsValue) -> std::result::Result<JsValue, JsValue>;
 }
 
-/// The headers that are read of every request, as `edge.js` has them.
+/// The headers that are read of every request, and those that a read tells its object beside, as `edge.js` has
+/// them.
 const OUTER: [&str; 5] = ["authorization", "harness-account", "x-api-key", "dpop", REQUEST_ID];
 const INNER: [&str; 5] = [call::HEADER, call::OWN_HEADER, "content-type", "if-match", "if-none-match"];
+const BESIDE: [&str; 4] = ["accept", "authorization", "prefer", "traceparent"];
 
 /// The media type of SCIM messages (RFC 7644 §3.1).
 pub(crate) const SCIM_JSON: &str = "application/scim+json";
@@ -68,7 +77,8 @@ pub(crate) async fn read(
 
 /// A request, what is looked at of every one read in one go.
 pub(crate) struct Request {
-    raw: web_sys::Request,
+    /// The host's own, where it came as one.
+    raw: Option<web_sys::Request>,
     method: String,
     url: String,
     origin: String,
@@ -80,26 +90,53 @@ pub(crate) struct Request {
 impl Request {
     /// A client's request.
     pub(crate) fn of_client(raw: web_sys::Request) -> Self {
-        Self::read(raw, OUTER)
+        Self::of(&describe(&raw, false), &[&OUTER], Some(raw))
     }
 
     /// A request that the Worker passes on to an object.
     pub(crate) fn of_worker(raw: web_sys::Request) -> Self {
-        Self::read(raw, INNER)
+        Self::of(&describe(&raw, true), &[&INNER], Some(raw))
     }
 
-    fn read(raw: web_sys::Request, names: [&'static str; 5]) -> Self {
-        let text = describe(&raw, names == INNER);
+    /// A request without a body that the Worker tells an object of.
+    pub(crate) fn of_text(text: &str) -> Self {
+        Self::of(text, &[&INNER, &BESIDE], None)
+    }
+
+    fn of(text: &str, names: &[&[&'static str]], raw: Option<web_sys::Request>) -> Self {
         let mut lines = text.split('\n');
-        let mut line = || lines.next().unwrap_or_default().to_owned();
-        let (method, url, origin, path, query) = (line(), line(), line(), line(), line());
-        let known = names.map(|name| (name, line().strip_prefix('=').map(str::to_owned)));
-        let headers = Headers { known: known.into(), others: Some(Clone::clone(&raw)) };
+        let mut line = || lines.next().unwrap_or_default();
+        let [method, url, origin, path, query] = [(); 5].map(|()| line().to_owned());
+        let value = |name: &&'static str| (*name, line().strip_prefix('=').map(str::to_owned));
+        let known = names.iter().copied().flatten().map(value).collect();
+        let headers = Headers { known, others: raw.clone() };
         Self { raw, method, url, origin, path, query, headers }
     }
 
-    pub(crate) fn inner(&self) -> &web_sys::Request {
-        &self.raw
+    /// The host's own, where it came as one.
+    pub(crate) fn inner(&self) -> Option<&web_sys::Request> {
+        self.raw.as_ref()
+    }
+
+    /// The body, where there is one.
+    pub(crate) fn body(&self) -> Option<web_sys::ReadableStream> {
+        self.raw.as_ref().filter(|_| !self.is_bare())?.body()
+    }
+
+    /// What [`Request::of_text`] reads before the headers.
+    pub(crate) fn head(&self) -> String {
+        [&*self.method, &self.url, &self.origin, &self.path, &self.query].join("\n")
+    }
+
+    /// What [`Request::of_text`] reads, with another call.
+    pub(crate) fn retold(&self, call: &str) -> Result<String> {
+        let mut text = self.head();
+        for name in INNER.into_iter().chain(BESIDE) {
+            let value = if name == call::HEADER { Some(call.to_owned()) } else { self.headers.get(name)? };
+            text.push('\n');
+            text.extend(value.map(|value| format!("={value}")));
+        }
+        Ok(text)
     }
 
     pub(crate) fn method(&self) -> &str {
@@ -117,7 +154,7 @@ impl Request {
 
     /// Where it is from: the continent and, where that is known, the longitude.
     pub(crate) fn place(&self) -> (String, Option<f64>) {
-        let text = place(&self.raw);
+        let text = self.raw.as_ref().map(place).unwrap_or_default();
         let (continent, longitude) = text.split_once(' ').unwrap_or((&text, ""));
         (continent.to_owned(), longitude.parse().ok())
     }
@@ -178,7 +215,7 @@ pub(crate) struct Response {
 
 enum Body {
     Text(Option<String>),
-    /// A text of the host's.
+    /// A text of the host's, or null.
     Held(JsValue),
     Host(web_sys::Response),
 }
@@ -189,6 +226,19 @@ impl Response {
         let text = observe(&raw);
         let (status, headers) = text.split_once('\n').unwrap_or((&text, ""));
         Self { status: status.parse().unwrap_or(0), headers: headers.to_owned(), body: Body::Host(raw) }
+    }
+
+    /// An answer of an object's.
+    pub(crate) fn of_object(raw: JsValue) -> Self {
+        let text = replied(&raw);
+        match text.split_once('\n') {
+            Some((status, headers)) => Self {
+                status: status.parse().unwrap_or(0),
+                headers: headers.to_owned(),
+                body: Body::Held(body_of(&raw)),
+            },
+            None => Self::of_host(raw.unchecked_into()),
+        }
     }
 
     /// A header's value, by its name in lower case.
@@ -224,6 +274,15 @@ impl Response {
         Ok(())
     }
 
+    /// What an object gives its Worker ([`Response::of_object`]).
+    pub(crate) fn into_reply(self) -> JsValue {
+        match self.body {
+            Body::Text(text) => reply(self.status, &self.headers, &text.map_or(JsValue::NULL, JsValue::from)),
+            Body::Held(text) => reply(self.status, &self.headers, &text),
+            Body::Host(raw) => raw.into(),
+        }
+    }
+
     /// The host's own.
     pub(crate) fn into_host(self) -> std::result::Result<JsValue, JsValue> {
         match self.body {
@@ -246,11 +305,6 @@ pub(crate) fn answer(status: u16, headers: &[(&str, &str)], body: Option<String>
         response.add(name, value)?;
     }
     Ok(response)
-}
-
-/// An answer with a text that the host has already.
-pub(crate) fn answer_held(status: u16, headers: &[(&str, &str)], text: JsValue) -> Result<Response> {
-    Ok(Response { body: Body::Held(text), ..answer(status, headers, None)? })
 }
 
 /// A SCIM error as an answer.

@@ -23,8 +23,14 @@ use scim_edge_directory::replica::State;
 use serde::{Deserialize, Serialize};
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
-use std::time::Duration;
-use worker::{Delay, Error, Method, RequestInit, Result, console_error};
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::JsFuture;
+use worker::{Error, Method, RequestInit, Result, console_error};
+
+#[wasm_bindgen(module = "/edge.js")]
+extern "C" {
+    fn pause(ms: u32) -> js_sys::Promise;
+}
 
 /// The paths of a copy's question, and of a call back. No client's request has them at an object.
 pub(crate) const LEND: &str = "/lend";
@@ -134,13 +140,14 @@ impl Directory {
     }
 
     async fn call_back(&self, region: &str, until: i64) {
-        let left = |until: i64| u64::try_from(until.saturating_sub(now_ms())).unwrap_or(0);
-        if left(until) > 0 {
+        let left = u32::try_from(until.saturating_sub(now_ms())).unwrap_or(0);
+        if left > 0 {
             let told = Box::pin(self.tell(region));
-            let timeout = Delay::from(Duration::from_millis(left(until)));
+            // Not `worker::Delay`, see `turn` in `directory.rs`.
+            let timeout = JsFuture::from(pause(left));
             if let Either::Left((Err(error), timeout)) = select(told, timeout).await {
                 console_error!("a copy does not confirm, its lease is waited for: {error}");
-                timeout.await;
+                drop(timeout.await);
             }
         }
         self.memory.near.leases.borrow_mut().remove(region);
@@ -170,7 +177,7 @@ impl Directory {
 
     /// Answers a copy.
     pub(crate) async fn lend(&self, request: &Request) -> Result<Response> {
-        let body = read(request.inner().body(), BODY_LIMIT).await.ok();
+        let body = read(request.body(), BODY_LIMIT).await.ok();
         let question = body.and_then(|body| serde_json::from_slice::<Question>(&body).ok());
         let question = question.filter(|question| question.protocol == PROTOCOL);
         let question =

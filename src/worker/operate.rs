@@ -198,7 +198,7 @@ fn named(one: &Value) -> Option<&str> {
 }
 
 async fn resources(request: &Request) -> std::result::Result<Vec<Value>, ScimError> {
-    let text = read(request.inner().body(), BODY_LIMIT).await.map_err(|error| match error {
+    let text = read(request.body(), BODY_LIMIT).await.map_err(|error| match error {
         BodyError::TooLong => ScimError::status(413, "the body is longer than 1 MiB"),
         BodyError::Broken => ScimError::status(400, "the body ended early"),
     })?;

@@ -128,7 +128,7 @@ async fn key_set(request: &Request, environment: &Environment) -> std::result::R
 
 /// A call's body: a JSON object within limits.
 async fn body(request: &Request) -> std::result::Result<Map<String, Value>, ScimError> {
-    let text = read(request.inner().body(), BODY.bytes).await.map_err(|error| match error {
+    let text = read(request.body(), BODY.bytes).await.map_err(|error| match error {
         BodyError::TooLong => ScimError::status(413, format!("the body is longer than {} bytes", BODY.bytes)),
         BodyError::Broken => ScimError::status(400, "the body ended early"),
     })?;

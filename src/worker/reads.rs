@@ -2,7 +2,7 @@
 
 use crate::ask::{asked, lacks};
 use crate::copies::is_too_old;
-use crate::directory::{Directory, Incoming, dialect, internal, respond};
+use crate::directory::{Directory, Incoming, dialect, internal, let_others_in, respond};
 use crate::environment::now_ms;
 use crate::http::{Response, scim_error};
 use crate::origin::Origin;
@@ -10,6 +10,7 @@ use crate::replica::{Sent, is_scim};
 use scim_edge_account::published::DirectorySettings;
 use scim_edge_account::supplement::Supplement;
 use scim_edge_directory::replica::State;
+use scim_edge_directory::scan::Scan;
 use scim_edge_scim::endpoint::{Endpoint, Kind};
 use scim_edge_scim::error::Error as ScimError;
 use worker::Result;
@@ -21,20 +22,37 @@ impl Directory {
         settings: &DirectorySettings,
         origin: &Origin,
     ) -> Result<Response> {
+        let scan = Scan::default();
+        loop {
+            // Before each turn anew: what was right to answer from the copy may be so no more.
+            if let Some(response) = self.read_for_a_turn(incoming, settings, origin, &scan).await? {
+                return Ok(response);
+            }
+            let_others_in().await?;
+        }
+    }
+
+    async fn read_for_a_turn(
+        &self,
+        incoming: &Incoming,
+        settings: &DirectorySettings,
+        origin: &Origin,
+        scan: &Scan,
+    ) -> Result<Option<Response>> {
         let state = self.store()?.replica().map_err(internal)?.unwrap_or_else(|| State::new(&origin.base));
         if self.is_for_origin(incoming, settings, &state)? {
-            return self.forward_read(incoming, origin, "bypass").await;
+            return self.forward_read(incoming, origin, "bypass").await.map(Some);
         }
         if let Some(why) = self.why_forward(incoming, settings, origin, &state).await? {
             // An origin that does not know filters shows everything, and the client would take the
             // first resource for the one it asked for.
             if asked(incoming).iter().any(|feature| lacks(state.capabilities.as_ref(), *feature)) {
                 let sentence = "The origin cannot answer this, and the gateway's copy of it is not complete";
-                return scim_error(&ScimError::status(503, sentence), &[("retry-after", "5")]);
+                return scim_error(&ScimError::status(503, sentence), &[("retry-after", "5")]).map(Some);
             }
-            return self.forward_read(incoming, origin, why).await;
+            return self.forward_read(incoming, origin, why).await.map(Some);
         }
-        self.shown_from_copy(incoming, settings, &state)
+        self.shown_from_copy(incoming, settings, &state, scan)
     }
 
     /// Whether a read is left to the origin, however right the copy is.
@@ -52,18 +70,20 @@ impl Directory {
         Ok(is_left_to_origin || self.is_hidden(incoming, settings, state)?)
     }
 
-    /// Answers from the copy, and says how old it is.
+    /// Answers from the copy, or does a part of that, and says how old it is.
     pub(crate) fn shown_from_copy(
         &self,
         incoming: &Incoming,
         settings: &DirectorySettings,
         state: &State,
-    ) -> Result<Response> {
+        scan: &Scan,
+    ) -> Result<Option<Response>> {
         let age = now_ms().saturating_sub(state.synced_at.unwrap_or(0)).max(0) / 1000;
         let ttl = i64::from(settings.max_staleness_seconds).saturating_sub(age);
         let status = format!("scim-edge; hit; ttl={ttl}");
         let age = age.to_string();
-        respond(self.local(incoming, settings)?, &[("cache-status", &status), ("age", &age)])
+        let response = self.local_in_turns(incoming, settings, scan)?;
+        response.map(|response| respond(response, &[("cache-status", &status), ("age", &age)])).transpose()
     }
 
     /// Whether a read concerns attributes that the origin does not tell the copy.

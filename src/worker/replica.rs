@@ -48,7 +48,10 @@ impl Directory {
                 | Endpoint::Me
         );
         match &incoming.endpoint {
-            _ if own => respond(self.local(incoming, settings)?, &[("cache-status", "scim-edge; hit")]),
+            _ if own => respond(
+                self.local_as(incoming, settings, &incoming.method)?,
+                &[("cache-status", "scim-edge; hit")],
+            ),
             Endpoint::Bulk if !self.features(settings)?.bulk => {
                 scim_error(&ScimError::status(501, "Bulk requests are turned off"), &[])
             }

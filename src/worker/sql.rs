@@ -5,8 +5,8 @@
 //! once: a cursor left open would not survive an await. They come over as one text (`edge.js`), since a
 //! call for each cell costs more than SQLite does.
 
-use js_sys::{Array, JsString};
-use scim_edge_directory::sql::{Bind, Cell, Held, Row, Sql, SqlError};
+use js_sys::Array;
+use scim_edge_directory::sql::{Bind, Cell, Row, Sql, SqlError};
 use std::cell::RefCell;
 use std::collections::HashMap;
 use wasm_bindgen::prelude::*;
@@ -35,9 +35,6 @@ extern "C" {
 
     #[wasm_bindgen(catch, js_name = runWith)]
     fn run_with(database: &Database, statement: &JsValue, binds: &Array) -> Result<i32, JsValue>;
-
-    #[wasm_bindgen(catch)]
-    fn hold(database: &Database, statement: &JsValue, binds: &Array) -> Result<JsValue, JsValue>;
 
     fn take(room: &mut [u8]) -> i32;
 }
@@ -90,16 +87,6 @@ impl Sql for ObjectSql {
             Ok(length) => rows(&taken(length)?),
             Err(_) => Err(unreadable()),
         }
-    }
-
-    fn hold(&self, text: &str, binds: &[Bind<'_>]) -> Result<Option<Held>, SqlError> {
-        let statement = self.statement(text);
-        let held = hold(&self.database, &statement, &binds.iter().map(bind).collect());
-        let text = held.map_err(|error| failure(&error))?.dyn_into::<JsString>().ok();
-        Ok(text.map(|text| {
-            let length = usize::try_from(text.length()).unwrap_or(usize::MAX);
-            Held::new(JsValue::from(text), length)
-        }))
     }
 
     fn transaction<T, E: From<SqlError>>(&self, body: impl FnOnce() -> Result<T, E>) -> Result<T, E> {

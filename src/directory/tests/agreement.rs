@@ -1,4 +1,5 @@
-//! What an index leads to is what a scan finds, on random people and random filters.
+//! What an index leads to, and what a scan finds that looks for a text first, is what a scan finds that reads
+//! everything, on random people and random filters.
 #![allow(
     missing_docs,
     unreachable_pub,
@@ -33,11 +34,15 @@ impl Random {
 
 const NAMES: [&str; 6] = ["Ann", "Bo", "DÄVE", "straße", "cleo", "x"];
 
-/// A term that an index may serve, and the same one in a form that none does.
+/// Spellings of one name that are equal where case does not count, and parts of them.
+const TITLES: [&str; 10] =
+    ["Kelvin", "\u{212a}elvin", "KELVIN", "ｋｅｌｖｉｎ", "kel%n", "kel_n", "50%", "a\\b", "q\"q", "vin"];
+
+/// A term that an index may serve or that has a text to look for, and the same one in a form that neither has.
 fn term(random: &mut Random) -> (String, String) {
     let value = format!("{}{}", random.pick(&NAMES), random.below(8));
     let twin = |indexed: String, scanned: String| (indexed, scanned);
-    match random.below(5) {
+    match random.below(7) {
         0 => twin(format!("userName eq \"{value}\""), format!("not (not (userName eq \"{value}\"))")),
         1 => twin(format!("externalId eq \"{value}\""), format!("not (not (externalId eq \"{value}\"))")),
         2 => twin(
@@ -48,6 +53,15 @@ fn term(random: &mut Random) -> (String, String) {
             format!("emails[type eq \"work\" and value eq \"{value}@X.org\"]"),
             format!("not (not (emails[type eq \"work\" and value eq \"{value}@X.org\"]))"),
         ),
+        4 | 5 => {
+            let (name, word) =
+                (random.pick(&["title", "displayName"]), random.pick(&["co", "sw", "ew", "eq"]));
+            let title = random.pick(&TITLES);
+            let (start, end) = (random.below(2), title.chars().count() - random.below(2));
+            let part: String = title.chars().take(end).skip(start).collect();
+            let term = format!("{name} {word} {}", json!(part));
+            twin(term.clone(), format!("not (not ({term}))"))
+        }
         _ => twin(format!("groups.value eq \"id-{}\"", random.below(60)), String::new()),
     }
 }
@@ -74,6 +88,7 @@ fn indexes_agree_with_scans() {
     for _ in 0..40 {
         let name = |random: &mut Random| format!("{}{}", random.pick(&NAMES), random.below(8));
         let body = json!({ "userName": name(&mut random), "externalId": name(&mut random),
+            "title": random.pick(&TITLES), "displayName": random.pick(&TITLES),
             "emails": [{ "value": format!("{}@x.org", name(&mut random)), "type": random.pick(&["work", "home"]) },
                        { "value": format!("{}@X.ORG", name(&mut random)), "type": "home" }] });
         client.call("POST", "/Users", Some(body), &[]);

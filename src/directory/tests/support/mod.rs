@@ -14,7 +14,7 @@
 use rusqlite::types::ValueRef;
 use scim_edge_directory::Directory;
 use scim_edge_directory::message::{Request, Response};
-use scim_edge_directory::sql::{Bind, Cell, Held, Row, Sql, SqlError};
+use scim_edge_directory::sql::{Bind, Cell, Row, Sql, SqlError};
 use scim_edge_scim::dialect::Dialect;
 use scim_edge_scim::endpoint::{Endpoint, segments};
 use serde_json::Value;
@@ -54,11 +54,6 @@ impl Sql for &Native {
         Ok(all)
     }
 
-    fn hold(&self, text: &str, binds: &[Bind<'_>]) -> Result<Option<Held>, SqlError> {
-        let held = self.query(text, binds)?.into_iter().next().expect("a row").maybe_text()?;
-        Ok(held.map(|text| (text.len(), text)).map(|(length, text)| Held::new(text, length)))
-    }
-
     fn transaction<T, E: From<SqlError>>(&self, body: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
         let run = |text| self.0.execute_batch(text).map_err(failed);
         run("BEGIN")?;
@@ -91,11 +86,23 @@ impl<'a> Client<'a> {
         body: Option<Value>,
         headers: &[(&str, &str)],
     ) -> Response {
+        self.ask(method, target, body, headers, |directory, request| directory.respond(request))
+    }
+
+    /// A call by whichever way of the directory's.
+    pub fn ask<T>(
+        &self,
+        method: &str,
+        target: &str,
+        body: Option<Value>,
+        headers: &[(&str, &str)],
+        by: impl FnOnce(&Directory<&'a Native>, &Request<'_>) -> T,
+    ) -> T {
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
         let header = |name: &str| headers.iter().find(|(known, _)| *known == name).map(|(_, value)| *value);
         let body = body.map(|body| body.to_string()).unwrap_or_default();
         self.clock.set(self.clock.get() + 1);
-        let response = self.directory.respond(&Request {
+        let request = Request {
             method,
             endpoint: &endpoint(path),
             query,
@@ -113,9 +120,8 @@ impl<'a> Client<'a> {
                 format!("id-{}", self.ids.get())
             },
             may: &|_, _| true,
-        });
-        let held = response.held.as_ref().and_then(|held| held.get::<String>().cloned());
-        Response { body: response.body.clone().or(held), ..response }
+        };
+        by(&self.directory, &request)
     }
 
     /// A call that must be answered with a status; its body.
