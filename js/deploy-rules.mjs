@@ -14,8 +14,11 @@ export const NAMES = {
   optionalSecrets: ["SECRETS_KEY_PREVIOUS"],
   /** For runs on one's own machine. */
   never: ["DEVELOPMENT"],
-  vars: [],
+  vars: ["READ_COPIES"],
 };
+
+/** Where the platform can be asked to have an object; `policy/region.rs` has the same. */
+const REGIONS = ["wnam", "enam", "sam", "weur", "eeur", "apac", "oc", "afr", "me"];
 
 /** The migrations that deployments have run: none of them may change or go, or the next deploy is refused. */
 const RELEASED = [{ tag: "v1", new_sqlite_classes: ["Account", "Directory"] }];
@@ -114,6 +117,19 @@ function* variables({ config }) {
   }
 }
 
+function* copies({ config }) {
+  const given = config.vars?.READ_COPIES;
+  if (given === undefined) return;
+  if (typeof given !== "string") {
+    yield error("READ_COPIES is not a text", `a list of regions, separated by commas: READ_COPIES = "weur,apac"`);
+    return;
+  }
+  const regions = given.split(",").map((one) => one.trim()).filter(Boolean);
+  for (const one of regions.filter((name) => !REGIONS.includes(name))) {
+    yield error(`READ_COPIES names ${one}, which is no region: nothing is copied there`, `the regions are ${REGIONS.join(", ")}`);
+  }
+}
+
 function* secrets({ secretNames }) {
   if (!secretNames) return;
   for (const name of NAMES.secrets) {
@@ -176,4 +192,4 @@ function* bundle({ config, plan, withBundle }) {
 }
 
 /** Every rule, by what it looks at. */
-export const RULES = { namespaces, objects, migrations, date, variables, secrets, observability, assets, bundle };
+export const RULES = { namespaces, objects, migrations, date, variables, copies, secrets, observability, assets, bundle };

@@ -21,15 +21,15 @@ export const COMPATIBILITY_DATE = "2026-04-01";
  * after a kill.
  *
  * @param {{ port: number, state: string, rootKey?: string, wrapper?: string, other?: string, console?: boolean,
- *   output?: (line: string) => void, bindings?: object }} options `port` 0 takes a free one; `wrapper` is a module
+ *   output?: (line: string) => void, bindings?: object, vars?: object }} options `port` 0 takes a free one; `wrapper` is a module
  *   in front of the bundle, for tests that break it on purpose; `other` is the folder of another bundle, which a
  *   `wrapper` finds below `./other`; `console` serves the operators' console too, with
  *   a router in front of the Worker as on the platform; `output` gets each line that the Worker writes, without
  *   it all but the lines about requests are shown; `bindings` are Miniflare's options for those that need not be
- *   there.
+ *   there, `vars` the variables of `wrangler.toml`. A request is from where its header `MF-CF-Blob` says, as JSON.
  * @returns {Promise<{ url: string, rootKey: string, workerd: number[], stop: () => Promise<void> }>}
  */
-export async function serve({ port, state, rootKey, wrapper, other, console = false, output: write = show, bindings = {} }) {
+export async function serve({ port, state, rootKey, wrapper, other, console = false, output: write = show, bindings = {}, vars = {} }) {
   const { Log, LogLevel, Miniflare } = await import("miniflare");
   mkdirSync(state, { recursive: true, mode: 0o700 });
   await endOrphan(state);
@@ -60,6 +60,7 @@ export async function serve({ port, state, rootKey, wrapper, other, console = fa
       ...(secrets.previousSecretsKey && { SECRETS_KEY_PREVIOUS: secrets.previousSecretsKey }),
       // Allows http to loopback for key sets and origins; a deployment does not have it.
       DEVELOPMENT: "true",
+      ...vars,
     },
     kvNamespaces: ["SETTINGS", "JWKS"],
     kvPersist: join(state, "kv"),

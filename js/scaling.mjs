@@ -11,6 +11,8 @@ const PRICES = { request: 0.3, cpuMs: 0.02, object: 0.15, rowRead: 0.001, rowWri
 const OURS = {
   rowsPerCreate: 8, // `directory/tables.rs`
   rowsPerChange: 4,
+  rowsPerLogged: 5, // `directory/changes.rs`: two entries, written and removed, and how far the copies have come
+  rowsPerMark: 1, // `directory/mirror.rs`
   bytesPerUser: 3000, // body, indexes, an address
   page: 100, // `worker/synchronise.rs`
   pagesPerSecond: 10, // `worker/passes.rs`
@@ -53,7 +55,7 @@ const percentile = (sorted, part) => sorted[Math.min(sorted.length - 1, Math.flo
  * How long a caller in `region` waits for a read and for a write, with the account's object in `home`.
  * - primary: every call goes to the object.
  * - asking: a copy near the caller asks the object for its position before it answers.
- * - leased: a copy answers by itself while its lease runs; a write waits until all copies have it.
+ * - leased: a copy answers by itself while its lease runs; a write waits until all copies have given theirs back.
  * - own: a copy answers by itself what is as new as the caller's own last write; others' writes may be missing.
  */
 const DESIGNS = {
@@ -85,6 +87,8 @@ function month({ accounts, users, callsPerUserAndDay = 2, writes = 0.1, copies =
   const perAccount = users / accounts;
   const calls = users * callsPerUserAndDay * 30;
   const changes = calls * writes;
+  const copied = OURS.rowsPerChange + OURS.rowsPerMark;
+  const rowsPerChange = OURS.rowsPerChange + (copies > 0 ? OURS.rowsPerLogged + copies * copied : 0);
   const passes = (30 * 86_400) / (OURS.stalenessSeconds / 2);
   const pages = Math.ceil(perAccount / OURS.page);
   const turns = accounts * passes * (1 + (pages / OURS.wholeEvery) / OURS.pagesPerSecond);
@@ -93,9 +97,10 @@ function month({ accounts, users, callsPerUserAndDay = 2, writes = 0.1, copies =
   const items = {
     requests: (calls * PRICES.request) / million,
     cpu: (calls * OURS.cpuMsPerRead * PRICES.cpuMs) / million,
-    objects: ((calls + turns + copies * changes) * PRICES.object) / million,
+    // A copy is called back and asks again, for each change.
+    objects: ((calls + turns + 2 * copies * changes) * PRICES.object) / million,
     duration: (busy * OURS.objectGb * PRICES.gbSecond * (1 + copies)) / million,
-    rows: (changes * OURS.rowsPerChange * (1 + copies) * PRICES.rowWritten + calls * 5 * PRICES.rowRead) / million,
+    rows: (changes * rowsPerChange * PRICES.rowWritten + calls * 5 * PRICES.rowRead) / million,
     passes: (accounts * passes * ((pages / OURS.wholeEvery) * 2 + 2) * PRICES.rowWritten) / million,
     storage: ((users * OURS.bytesPerUser) / 1e9) * PRICES.gigabyte * (1 + copies),
   };

@@ -1,6 +1,8 @@
 // The bundle, broken on purpose: one module in front of it for each rule of the contract. The checker has
 // to catch every one. Nothing of it is in the bundle itself.
 
+import { who } from "./who.mjs";
+
 /**
  * Where the object is broken: `before` it is made, around its `fetch`, around its `alarm`. It has no `read`: the
  * Worker then asks by `fetch`, as it does of objects of older deployments.
@@ -44,6 +46,7 @@ const fetching = (body) => `
     ${body}
   };`;
 
+/** By the rule that is broken; `copies` is what cannot be seen without copies near callers. */
 export const BROKEN = {
   1: {
     what: "some writes are answered and never sent",
@@ -116,4 +119,5 @@ export default {
   },
 };`,
   },
+  copies: { what: "copies answer on after they were called back", module: who("deaf") },
 };

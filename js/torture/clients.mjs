@@ -23,6 +23,8 @@ const WEIGHTS = {
   "search": 4,
 };
 
+const READS = ["read by id", "list", "filter", "search"];
+
 const SEGMENT = { User: "Users", Group: "Groups" };
 
 /** Works until `world.isOver`. `world`: `{ account, url, key, truth, history, ready, random, tokens }`. */
@@ -36,6 +38,7 @@ export async function work(world, own, all) {
     let what = random.weighted(WEIGHTS);
     if (ids.length < LEAST[kind]) what = "create";
     else if (what === "create" && ids.length >= MOST[kind]) what = "delete";
+    if (world.calm?.() && !READS.includes(what)) what = random.pick(READS);
     await act(what, { kind, ids, users, groups, own, all, world });
   }
 }
@@ -153,12 +156,12 @@ async function call(world, method, path, body) {
       method,
       signal: abort.signal,
       redirect: "manual",
-      headers: { authorization: `Bearer ${world.key}`, ...(body && { "content-type": "application/scim+json" }) },
+      headers: { ...place(world), authorization: `Bearer ${world.key}`, ...(body && { "content-type": "application/scim+json" }) },
       body: body && JSON.stringify(body),
     });
     const text = await response.text();
     const marks = [...new Set(text.match(/\b(alpha|beta)(?=~)/g) ?? [])];
-    world.count(response.status);
+    world.count(response.status, response.headers.get("x-by"));
     // Whoever is asked to come back later does not come back at once.
     if (response.status === 503) await sleep(world.random.between(20, 120));
     return { status: response.status, headers: response.headers, marks, json: parse(text) };
@@ -169,6 +172,11 @@ async function call(world, method, path, body) {
   } finally {
     clearTimeout(timer);
   }
+}
+
+/** Where a request is from. */
+function place({ continents, random }) {
+  return continents && { "mf-cf-blob": JSON.stringify({ continent: random.pick(continents) }) };
 }
 
 function parse(text) {

@@ -1,5 +1,6 @@
-// `npm run torture -- [--seconds N] [--seed S] [--broken RULE] [--with FOLDER] [--history FILE]`: proves the contract of
-// `docs/consistency.md` by fault injection. Exits with 1 where it does not hold.
+// `npm run torture -- [--seconds N] [--seed S] [--broken RULE] [--with FOLDER] [--copies] [--history FILE]`:
+// proves the contract of `docs/consistency.md` by fault injection, with `--copies` while copies near callers answer too.
+// Exits with 1 where it does not hold.
 
 import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
@@ -13,8 +14,12 @@ const SHOWN = 20;
 
 async function main() {
   const { values } = parseArgs({
-    options: Object.fromEntries(["seconds", "seed", "broken", "with", "history"].map((name) => [name, { type: "string" }])),
+    options: {
+      ...Object.fromEntries(["seconds", "seed", "broken", "with", "history"].map((name) => [name, { type: "string" }])),
+      copies: { type: "boolean", default: false },
+    },
   });
+  const copies = values.copies || values.broken === "copies";
   const seconds = number("seconds", values.seconds ?? "60", 1, 86_400);
   const seed = number("seed", values.seed ?? String(Date.now() % 1_000_000), 0, 2 ** 32 - 1);
   const broken = values.broken === undefined ? undefined : BROKEN[values.broken];
@@ -22,7 +27,7 @@ async function main() {
   await setup();
   if (broken) say(`The bundle is broken on purpose, rule ${values.broken}: ${broken.what}`);
   say(`Torture for ${seconds} s with the seed ${seed}`);
-  const result = await torture({ seconds, seed, wrapper: broken?.module, other: values.with, say: (line) => say(`  … ${line}`) });
+  const result = await torture({ seconds, seed, wrapper: broken?.module, other: values.with, copies, say: (line) => say(`  … ${line}`) });
   if (values.history) writeFileSync(values.history, JSON.stringify({ accounts: result.accounts, operations: result.history }));
   report(result);
   say(`seed            ${seed}`);
@@ -37,10 +42,11 @@ function number(name, text, least, most) {
   throw new SetupError(`--${name}: a whole number from ${least} to ${most}`);
 }
 
-function report({ operations, faults, kills, answers, violations }) {
+function report({ operations, faults, kills, answers, by, violations }) {
   const total = Object.values(faults).reduce((sum, count) => sum + count, 0);
   say(`operations      ${operations}`);
   say(`answers         ${Object.entries(answers).map(([status, count]) => `${status}: ${count}`).join(", ")}`);
+  if (Object.keys(by).length > 0) say(`answered by     ${Object.entries(by).map(([object, count]) => `${object}: ${count}`).join(", ")}`);
   say(`faults          ${total} of ${Object.keys(faults).length} kinds`);
   for (const [name, count] of Object.entries(faults).sort(([, a], [, b]) => b - a)) say(`  ${String(count).padStart(6)}  ${name}`);
   say(`kills           ${kills}`);

@@ -14,8 +14,13 @@ import { serveOrigin } from "./origin.mjs";
 import { operate } from "./operator.mjs";
 import { random } from "./random.mjs";
 import { now } from "./truth.mjs";
+import { who } from "./who.mjs";
 
 const ACCOUNTS = ["alpha", "beta"];
+
+/** Where clients are, and which of that has copies. */
+const CONTINENTS = ["EU", "AS", "AF"];
+const READ_COPIES = "weur,apac";
 
 /** How long the copies may take to agree with the origin once nothing goes wrong any more, in milliseconds. */
 const QUIET_MS = 120_000;
@@ -23,9 +28,9 @@ const QUIET_MS = 120_000;
 /**
  * Tortures the gateway for `seconds`, then waits for it to come to rest, and checks the history.
  * `wrapper` is a module that breaks the bundle on purpose; `other` is the folder of a bundle of another version, which
- * deployments mix with this one.
+ * deployments mix with this one; with `copies` there are copies near the clients, who are all over the world.
  */
-export async function torture({ seconds, seed, clients = 8, wrapper, other, say = () => {} }) {
+export async function torture({ seconds, seed, clients = 8, wrapper, other, copies = false, say = () => {} }) {
   await build();
   const folder = mkdtempSync(join(tmpdir(), "scim-edge-torture-"));
   const choices = (name) => random(seed, name);
@@ -33,10 +38,13 @@ export async function torture({ seconds, seed, clients = 8, wrapper, other, say 
   const faults = new Faults(choices("faults"));
   const origin = await serveOrigin({ random: choices("origin"), faults, accounts: ACCOUNTS, problems });
   for (const account of ACCOUNTS) populate(account, origin.truths[account]);
-  const gateway = await restartable({ state: join(folder, "gateway"), wrapper, other }, choices("deployments"));
+  const vars = copies ? { READ_COPIES } : {};
+  const gateway = await restartable({ state: join(folder, "gateway"), wrapper: wrapper ?? (copies ? who() : undefined), other, vars }, choices("deployments"));
   const history = [];
   const tokens = { next: 1000, operations: 0 };
   const answers = {};
+  const by = {};
+  let isCalm = false;
   const end = now() + seconds * 1000;
   const worlds = [];
   try {
@@ -52,11 +60,15 @@ export async function torture({ seconds, seed, clients = 8, wrapper, other, say 
         url: gateway.url,
         ready: gateway.ready,
         isOver: () => now() > end,
-        count: (status) => (answers[status] = (answers[status] ?? 0) + 1),
+        count(status, object) {
+          answers[status] = (answers[status] ?? 0) + 1;
+          if (object) by[object] = (by[object] ?? 0) + 1;
+        },
         random: choices(`world ${account}`),
+        ...(copies && { continents: CONTINENTS, calm: () => isCalm }),
       });
     }
-    faults.share = { write: 0.14, read: 0.05 };
+    faults.share = { write: copies ? 0.04 : 0.14, read: 0.05 };
     await Promise.all([
       ...worlds.flatMap((world) =>
         Array.from({ length: clients }, (_, own) => work({ ...world, random: choices(`${world.account} ${own}`) }, own, clients)),
@@ -67,6 +79,7 @@ export async function torture({ seconds, seed, clients = 8, wrapper, other, say 
       interrupt({ gateway, faults, random: choices("kills"), end }),
       outages({ origin, faults, random: choices("outages"), end }),
       reconfigure({ gateway, origin, faults, random: choices("settings"), end }),
+      lulls(choices("lulls"), end, (calm) => (isCalm = calm)),
       progress({ history, faults, end, say }),
     ]);
     faults.share = { write: 0, read: 0 };
@@ -81,7 +94,7 @@ export async function torture({ seconds, seed, clients = 8, wrapper, other, say 
     ACCOUNTS.map((account) => [account, { resources: Object.fromEntries(origin.truths[account].resources) }]),
   );
   const violations = [...problems, ...check({ accounts, operations: history })];
-  return { operations: history.length, faults: faults.counts, kills: gateway.kills(), answers, violations, history, accounts };
+  return { operations: history.length, faults: faults.counts, kills: gateway.kills(), answers, by, violations, history, accounts };
 }
 
 /** A gateway that can be killed and started again where it was. */
@@ -223,6 +236,16 @@ async function reconfigure({ gateway, origin, faults, random: choices, end }) {
     faults.count("settings change");
     // A kill may come between: then it was none.
     await admin(gateway.url(), gateway.rootKey, account).set(values).catch(() => {});
+  }
+}
+
+/** Nobody writes for a while, now and then: copies answer only then. */
+async function lulls(choices, end, tell) {
+  while (now() < end) {
+    tell(true);
+    await sleep(choices.between(300, 1_500));
+    tell(false);
+    await sleep(choices.between(20, 400));
   }
 }
 

@@ -8,6 +8,7 @@ mod answers;
 pub mod audit;
 pub mod bulk;
 pub mod capabilities;
+pub mod changes;
 pub mod circuit;
 mod cursor;
 mod erasure;
@@ -17,6 +18,7 @@ mod known_groups;
 mod list;
 mod members;
 pub mod message;
+mod mirror;
 mod page;
 mod part;
 pub mod pass;
@@ -63,6 +65,9 @@ pub const FEATURES: Features = Features {
     max_results: list::MAX_COUNT,
     default_page_size: list::DEFAULT_COUNT,
 };
+
+/// The version of the tables: copies have the same.
+pub const TABLES: usize = tables::VERSION;
 
 /// One account's resources.
 pub struct Directory<S> {

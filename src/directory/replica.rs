@@ -93,7 +93,7 @@ impl State {
     }
 }
 
-const STATE: &str = "replica";
+pub(crate) const STATE: &str = "replica";
 const CONFIGURATION: &str = "configuration";
 const CIRCUIT: &str = "circuit";
 
@@ -160,7 +160,9 @@ impl<S: Sql> Directory<S> {
         self.store.sql.transaction(|| self.clear())
     }
 
-    fn clear(&self) -> Result<(), SqlError> {
+    pub(crate) fn clear(&self) -> Result<(), SqlError> {
+        // Copies of these tables begin anew, rather than take each row away.
+        self.end_log()?;
         for text in
             ["DELETE FROM member", "DELETE FROM email", "DELETE FROM resource", "UPDATE tally SET count = 0"]
         {

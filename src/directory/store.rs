@@ -374,7 +374,7 @@ impl<S: Sql> Store<S> {
         Ok(())
     }
 
-    fn add_emails(&self, seq: i64, emails: &str) -> Result<(), SqlError> {
+    pub(crate) fn add_emails(&self, seq: i64, emails: &str) -> Result<(), SqlError> {
         self.sql.query(
             "INSERT INTO email (value, seq) SELECT DISTINCT value, ?2 FROM json_each(?1)",
             &[emails.into(), seq.into()],
@@ -383,7 +383,7 @@ impl<S: Sql> Store<S> {
     }
 
     /// No index leads from a user to its addresses: its body does.
-    fn forget_emails(&self, seq: i64, emails: &str) -> Result<(), SqlError> {
+    pub(crate) fn forget_emails(&self, seq: i64, emails: &str) -> Result<(), SqlError> {
         self.sql.query(
             "DELETE FROM email WHERE value IN (SELECT value FROM json_each(?)) AND seq = ?",
             &[emails.into(), seq.into()],
@@ -462,18 +462,18 @@ impl<S: Sql> Store<S> {
 }
 
 /// What the indexes hold of a resource.
-struct Columns<'a> {
+pub(crate) struct Columns<'a> {
     id: &'a str,
     name: String,
     external_id: Option<&'a str>,
     display: Option<&'a str>,
     /// Folded addresses, a JSON array.
-    emails: String,
+    pub(crate) emails: String,
     body: String,
 }
 
 impl<'a> Columns<'a> {
-    fn of(kind: Kind, resource: &'a Map<String, Value>) -> Self {
+    pub(crate) fn of(kind: Kind, resource: &'a Map<String, Value>) -> Self {
         let text = |name: &str| resource.get(name).and_then(Value::as_str);
         let named = match kind {
             Kind::User => text("userName"),

@@ -7,6 +7,7 @@
 //! - `member`: one row for each member of a group, so that adding one writes one; `member_of` leads from
 //!   a member to its groups.
 //! - `audit` and `activity`: who changed what, and how much happened; see the modules of these names.
+//! - `change`: what copies near callers have to take over, only while there are some; see `changes.rs`.
 //! - `tally`: how many resources there are of each kind, kept by the transactions that change them.
 //!
 //! Creating a user writes at most eight rows (the resource and its four indexes, an e-mail, the tally, the
@@ -70,6 +71,9 @@ const STEPS: [&[&str]; 7] = [
     // The members that may be groups, which are few.
     &["CREATE INDEX member_above ON member (member_id) WHERE kind IS NOT 0"],
 ];
+
+/// The number of the last step.
+pub(crate) const VERSION: usize = STEPS.len();
 
 /// The number of the step that changed how texts fold.
 pub(crate) const FOLDING: i64 = 3;

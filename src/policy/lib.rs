@@ -3,7 +3,7 @@
 //! Read in this order: [`route`] and [`operation`] say what a request asks for, [`credentials`] what
 //! it shows; [`token`], [`key`], [`key_set`], [`rule`] and [`verify`] decide whether to believe it;
 //! [`permission`] whether that is enough; [`refusal`] what is said when not, [`explanation`] why. [`operator`] has the
-//! calls beside SCIM. [`issuer`], [`key_cache`] and
+//! calls beside SCIM, [`region`] where callers are. [`issuer`], [`key_cache`] and
 //! [`token_cache`] are what hosts that fetch keys have in common.
 
 pub mod algorithm;
@@ -20,6 +20,7 @@ pub mod operation;
 pub mod operator;
 pub mod permission;
 pub mod refusal;
+pub mod region;
 pub mod route;
 pub mod rule;
 pub mod token;

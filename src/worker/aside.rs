@@ -59,6 +59,7 @@ pub(crate) async fn ask(environment: &Environment, published: &Published, aside:
         request_id: String::new(),
         took_ms: Vec::new(),
         aside: Some(aside),
+        near: None,
     };
     let text = serde_json::to_string(&call).map_err(|error| Error::RustError(error.to_string()))?;
     let request = Request::new_with_init(&format!("{base}/ServiceProviderConfig"), &RequestInit::new())?;

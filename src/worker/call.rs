@@ -18,7 +18,7 @@ use std::mem::take;
 use std::rc::Rc;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
-use worker::{Error, Result};
+use worker::{Error, Result, console_error};
 
 #[wasm_bindgen(module = "/edge.js")]
 extern "C" {
@@ -29,6 +29,7 @@ extern "C" {
         request: &web_sys::Request,
         call: &str,
         own: &str,
+        region: &str,
     ) -> std::result::Result<js_sys::Promise, JsValue>;
 
     #[wasm_bindgen(catch, js_name = askFor)]
@@ -39,7 +40,11 @@ extern "C" {
         head: &str,
         call: &str,
         own: &str,
+        region: &str,
     ) -> std::result::Result<js_sys::Promise, JsValue>;
+
+    #[wasm_bindgen(catch)]
+    fn tell(env: &JsValue, account: &str, text: &str) -> std::result::Result<js_sys::Promise, JsValue>;
 }
 
 /// The header.
@@ -50,6 +55,9 @@ pub(crate) const OWN_HEADER: &str = "x-scim-edge-own";
 
 /// The version of the protocol.
 pub(crate) const PROTOCOL: u32 = 1;
+
+/// The version of the protocol to copies: an object that does not know of them refuses it.
+const NEAR_PROTOCOL: u32 = 2;
 
 /// What the Worker has decided about a request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -81,6 +89,9 @@ pub(crate) struct Call {
     /// What the Worker itself wants; the request is not a client's then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub aside: Option<Aside>,
+    /// The region whose copy is asked; none: the account's own object is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub near: Option<String>,
 }
 
 /// How many calls are kept with their texts.
@@ -110,11 +121,20 @@ impl Call {
         if let Some((call, _)) = known(|_, known| *known == *text) {
             return Some(call);
         }
-        let call = Rc::new(serde_json::from_str::<Self>(text).ok().filter(|call| call.protocol == PROTOCOL)?);
+        let call = Rc::new(serde_json::from_str::<Self>(text).ok().filter(Self::is_known)?);
         if call.is_of_many() {
             keep(call.clone(), text.into());
         }
         Some(call)
+    }
+
+    fn is_known(&self) -> bool {
+        self.protocol == if self.near.is_some() { NEAR_PROTOCOL } else { PROTOCOL }
+    }
+
+    /// The same for the copy in a region.
+    fn for_copy(&self, region: &str) -> Self {
+        Self { protocol: NEAR_PROTOCOL, near: Some(region.to_owned()), ..self.clone() }
     }
 
     /// Whether nothing of it belongs to one request only.
@@ -163,16 +183,40 @@ impl Call {
         Ok(text)
     }
 
-    /// Hands a request to the account's directory with what was decided.
-    pub(crate) async fn pass_on(mut self, request: &Request, environment: &Environment) -> Result<Response> {
+    /// Hands a request to the account's directory with what was decided: to the copy in `region` where there is
+    /// one and it can be asked, else to its own object.
+    pub(crate) async fn pass_on(
+        mut self,
+        request: &Request,
+        environment: &Environment,
+        region: Option<&str>,
+    ) -> Result<Response> {
+        let own = if request.is_bare() { self.take_own() } else { String::new() };
+        if let Some(region) = region {
+            match self.for_copy(region).hand_on(request, environment, &own).await {
+                Ok(response) => return Ok(response),
+                Err(error) => console_error!("a copy could not be asked: {error}"),
+            }
+        }
+        self.hand_on(request, environment, &own).await
+    }
+
+    async fn hand_on(self, request: &Request, environment: &Environment, own: &str) -> Result<Response> {
         let (account, bindings) = (self.account.clone(), environment.bindings());
+        let region = self.near.clone().unwrap_or_default();
         let raw = request.inner().ok_or_else(|| Error::RustError("a request of nobody's".to_owned()))?;
         let promise = if request.is_bare() {
-            let own = self.take_own();
-            ask_for(bindings, &account, raw, &request.head(), &self.text()?, &own)?
+            ask_for(bindings, &account, raw, &request.head(), &self.text()?, own, &region)?
         } else {
-            ask(bindings, &account, raw, &self.text()?, "")?
+            ask(bindings, &account, raw, &self.text()?, own, &region)?
         };
+        Ok(Response::of_object(JsFuture::from(promise).await?))
+    }
+
+    /// Hands a read that a copy was asked for to the account's own object.
+    pub(crate) async fn hand_back(&self, request: &Request, environment: &Environment) -> Result<Response> {
+        let text = Self { protocol: PROTOCOL, near: None, ..self.clone() }.text()?;
+        let promise = tell(environment.bindings(), &self.account, &request.retold(&text)?)?;
         Ok(Response::of_object(JsFuture::from(promise).await?))
     }
 }

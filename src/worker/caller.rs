@@ -43,6 +43,7 @@ impl Caller {
             request_id: record.request_id().to_owned(),
             took_ms,
             aside: None,
+            near: None,
         }
     }
 }

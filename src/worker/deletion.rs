@@ -2,7 +2,7 @@
 //!
 //! First nobody is let in any more: the document goes, and KV and this isolate learn of it by a **tombstone**
 //! with a higher version, which takes the place of what other isolates know (`published.rs`). Then the
-//! directory is emptied; it refuses calls of isolates that do not know yet. The tombstone goes by itself
+//! directory is emptied, its copies near callers first; it refuses calls of isolates that do not know yet. The tombstone goes by itself
 //! after a day, the directory's mark by an alarm. Deleting again finishes what was interrupted.
 
 use crate::account::Account;
@@ -10,6 +10,7 @@ use crate::directory::{Directory, internal};
 use crate::environment::{Environment, now_ms};
 use crate::http::{Request, Response, answer, read};
 use crate::log::Record;
+use crate::near::name;
 use crate::published;
 use scim_edge_account::api::{Failure, success};
 use scim_edge_account::published::Published;
@@ -78,18 +79,18 @@ pub(crate) async fn handle(
 
 async fn delete(environment: &Environment, account: &str) -> Result<()> {
     let mut order = Order { protocol: PROTOCOL, account: account.to_owned(), version: 0 };
-    let tombstone = send(environment.accounts()?, &order).await?.json::<Published>().await?;
+    let tombstone = send(environment.accounts()?, account, &order).await?.json::<Published>().await?;
     order.version = tombstone.version;
     published::learn(tombstone, now_ms());
-    send(environment.directories()?, &order).await.map(|_| ())
+    send(environment.directories()?, account, &order).await.map(|_| ())
 }
 
-async fn send(objects: ObjectNamespace, order: &Order) -> Result<worker::Response> {
+async fn send(objects: ObjectNamespace, name: &str, order: &Order) -> Result<worker::Response> {
     let text = serde_json::to_string(order).map_err(|error| Error::RustError(error.to_string()))?;
     let mut init = RequestInit::new();
     init.with_method(Method::Post).with_body(Some(text.into()));
     let request = worker::Request::new_with_init(&format!("https://object{PATH}"), &init)?;
-    let answered = objects.id_from_name(&order.account)?.get_stub()?.fetch_with_request(request).await?;
+    let answered = objects.id_from_name(name)?.get_stub()?.fetch_with_request(request).await?;
     match answered.status_code() {
         200 => Ok(answered),
         status => Err(Error::RustError(format!("an object did not delete its account: {status}"))),
@@ -131,6 +132,20 @@ impl Account {
 impl Directory {
     pub(crate) async fn delete(&self, request: &Request) -> Result<Response> {
         let order = order(request.body()).await?;
+        if self.memory.is_erased.take() {
+            self.store()?.reopen().map_err(internal)?;
+        }
+        self.memory.lent.end();
+        let _recalled = self.recall().await;
+        // Before the list of them is gone: what fails here is done when the account is deleted again.
+        let mut told: Vec<String> = Vec::new();
+        let is_new = |told: &[String], region: &String| !told.contains(region);
+        while let Some(region) =
+            self.store()?.copies().map_err(internal)?.into_iter().find(|region| is_new(&told, region))
+        {
+            send(self.environment.directories()?, &name(&order.account, &region), &order).await?;
+            told.push(region);
+        }
         self.store()?.erase(order.version).map_err(internal)?;
         *self.memory.configuration.borrow_mut() = None;
         *self.memory.circuit.borrow_mut() = None;

@@ -6,6 +6,7 @@
 use crate::ask::lacks;
 use crate::call::{self, Call, HEADER};
 use crate::caller::{refused, unknown_account};
+use crate::copies::Lent;
 use crate::deletion;
 use crate::environment::{Environment, new_uuid, now_ms};
 use crate::gate::used_before;
@@ -15,7 +16,9 @@ use crate::http::{
 use crate::journal::Journal;
 use crate::lock::Locks;
 use crate::log;
+use crate::near::{self, Near};
 use crate::races::Races;
+use crate::replica::is_read;
 use crate::sql::ObjectSql;
 use scim_edge_account::published::DirectorySettings;
 use scim_edge_account::supplement::Supplement;
@@ -99,6 +102,10 @@ pub(crate) struct Memory {
     /// Whether the alarm is known to be set.
     pub(crate) is_awake: Cell<bool>,
     pub(crate) journal: Journal,
+    /// What it lends to its copies.
+    pub(crate) near: Near,
+    /// What it was lent, where it is a copy itself.
+    pub(crate) lent: Lent,
 }
 
 /// The settings the object works by: the newest it has been told of.
@@ -139,13 +146,23 @@ impl Directory {
             is_erased: Cell::new(false),
             is_awake: Cell::new(false),
             journal: Journal::default(),
+            near: Near::default(),
+            lent: Lent::default(),
         };
+        if let Ok(store) = &store
+            && store.has_log().unwrap_or(true)
+        {
+            memory.near.assume(store.copies().unwrap_or_default());
+        }
         Self { state, environment: Environment::new(env), store, memory }
     }
 
-    async fn fetch(&self, request: Request) -> Result<Response> {
-        if request.path() == deletion::PATH {
-            return self.delete(&request).await;
+    async fn fetch(self: &Rc<Self>, request: Request) -> Result<Response> {
+        match request.path() {
+            deletion::PATH => return self.delete(&request).await,
+            near::LEND => return self.lend(&request).await,
+            near::RECALL => return self.give_up(),
+            _ => {}
         }
         let call = request.headers().get(HEADER)?.as_deref().and_then(Call::parse);
         let call = call.ok_or_else(|| Error::RustError("a call of another protocol".to_owned()))?;
@@ -171,7 +188,10 @@ impl Directory {
                 return Ok(response);
             }
         };
-        let settings = self.configure(&incoming.call).map_err(internal)?;
+        if let Some(region) = &incoming.call.near {
+            return self.answer_near(&request, &incoming, region).await;
+        }
+        let settings = self.configure(&incoming.call).await?;
         if let Some(aside) = &incoming.call.aside {
             return self.aside(aside, &settings);
         }
@@ -199,6 +219,8 @@ impl Directory {
         {
             return used_before(&incoming.call.base);
         }
+        // Held until the write is in the tables, or known to be unknown.
+        let _recalled = if is_read(incoming) { None } else { Some(self.recall().await) };
         let begun = self.begin(incoming, settings)?;
         let response = match &settings.origin_url {
             None => {
@@ -291,9 +313,31 @@ impl Directory {
         })
     }
 
-    /// The settings to work by. A call may come from an isolate that does not know the newest yet: the
-    /// object never goes back to older ones, and what it copies changes only with newer ones.
-    pub(crate) fn configure(&self, call: &Call) -> std::result::Result<DirectorySettings, SqlError> {
+    /// The settings that the object works by, none before its first call.
+    pub(crate) fn known_configuration(&self) -> std::result::Result<Option<Configuration>, SqlError> {
+        if let Some(known) = &*self.memory.configuration.borrow() {
+            return Ok(Some(known.clone()));
+        }
+        let store = self.store.as_ref().map_err(Clone::clone)?;
+        Ok(store.configuration()?.and_then(|text| serde_json::from_str::<Configuration>(&text).ok()))
+    }
+
+    /// The settings to work by. Before newer ones than are known are gone by, no copy goes by the old ones.
+    pub(crate) async fn configure(&self, call: &Call) -> Result<DirectorySettings> {
+        if let Some(known) = &*self.memory.configuration.borrow()
+            && known.version >= call.version
+        {
+            return Ok(known.settings.clone());
+        }
+        let known = self.known_configuration().map_err(internal)?;
+        let is_new = known.is_none_or(|known| known.version < call.version);
+        let _recalled = if is_new { Some(self.recall().await) } else { None };
+        self.configure_now(call).map_err(internal)
+    }
+
+    /// A call may come from an isolate that does not know the newest settings yet: the object never goes back to
+    /// older ones, and what it copies changes only with newer ones.
+    fn configure_now(&self, call: &Call) -> std::result::Result<DirectorySettings, SqlError> {
         let store = self.store.as_ref().map_err(Clone::clone)?;
         if let Some(known) = &*self.memory.configuration.borrow()
             && known.version >= call.version

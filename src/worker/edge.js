@@ -29,6 +29,12 @@ function lines(headers, names) {
   return text;
 }
 
+/** Where the platform says that a request is from: its continent and, where it is known, the longitude. */
+export function place(request) {
+  const { continent = "", longitude = "" } = request.cf ?? {};
+  return `${continent} ${longitude}`;
+}
+
 // Response --------------------------------------------------------------------------------------
 
 /** An answer; `headers` are lines, names and values in turn. */
@@ -69,35 +75,40 @@ export function observe(response) {
 const IDS = 256;
 const ids = new Map();
 
-function stub(env, account) {
-  let id = ids.get(account);
+function stub(env, account, region) {
+  // near.rs names copies so.
+  const name = region === "" ? account : `${account}~${region}`;
+  let id = ids.get(name);
   if (id === undefined) {
     if (ids.size >= IDS) ids.clear();
-    ids.set(account, (id = env.DIRECTORY.idFromName(account)));
+    ids.set(name, (id = env.DIRECTORY.idFromName(name)));
   }
-  return env.DIRECTORY.get(id);
+  return region === "" ? env.DIRECTORY.get(id) : env.DIRECTORY.get(id, { locationHint: region });
 }
 
-/** Asks an account's Directory object, with the client's own request. */
-export function ask(env, account, request, call, own) {
+/** Asks an account's Directory object, or its copy in a region, with the client's own request. */
+export function ask(env, account, request, call, own, region) {
   const copy = new Request(request.url, request);
   copy.headers.set(CALL, call);
   copy.headers.set(OWN, own);
-  return stub(env, account).fetch(copy);
+  return stub(env, account, region).fetch(copy);
 }
 
 /**
  * Asks it what has no body. `head` are the first lines of what `describe` says of the request. An object of an
  * older deployment is asked with the request.
  */
-export function askFor(env, account, request, head, call, own) {
+export function askFor(env, account, request, head, call, own, region) {
   const of = request.headers;
   const text = `${head}\n=${call}\n=${own}${lines(of, INNER.slice(2))}${lines(of, BESIDE)}`;
-  return stub(env, account).read(text).catch((error) => {
+  return stub(env, account, region).read(text).catch((error) => {
     if (!(error instanceof TypeError && error.message.includes("RPC"))) throw error;
-    return ask(env, account, request, call, own);
+    return ask(env, account, request, call, own, region);
   });
 }
+
+/** Tells an account's own object what its copy was told. */
+export const tell = (env, account, text) => stub(env, account, "").read(text);
 
 /** What an object answered: a status and headers as lines; nothing where it is a response. */
 export function replied(answer) {
@@ -106,7 +117,9 @@ export function replied(answer) {
 
 export const bodyOf = (answer) => answer.body;
 
-export const turn = () => new Promise((resolve) => setTimeout(resolve, 0));
+export const turn = () => pause(0);
+
+export const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 // SQLite ----------------------------------------------------------------------------------------
 

@@ -3,11 +3,17 @@
 use base64::Engine as _;
 use js_sys::Reflect;
 use scim_edge_account::secret::SealKeys;
+use scim_edge_policy::region::listed;
 use sha2::{Digest, Sha256};
+use std::cell::OnceCell;
 use subtle::ConstantTimeEq;
 use wasm_bindgen::JsValue;
 use worker::kv::KvStore;
 use worker::{Env, Error, ObjectNamespace, Result};
+
+thread_local! {
+    static READ_COPIES: OnceCell<&'static [&'static str]> = const { OnceCell::new() };
+}
 
 /// What the Worker runs with.
 pub(crate) struct Environment {
@@ -60,6 +66,17 @@ impl Environment {
             }
         }
         secrets && objects
+    }
+
+    /// The regions that have copies of accounts' directories: none, unless the deployment says so.
+    pub(crate) fn read_copies(&self) -> &'static [&'static str] {
+        READ_COPIES.with(|known| {
+            *known.get_or_init(|| {
+                let text = self.env.var("READ_COPIES").map(|text| text.to_string()).unwrap_or_default();
+                // Once an isolate.
+                Vec::leak(listed(&text))
+            })
+        })
     }
 
     /// Whether URLs may name loopback addresses over http: for local runs, never for a deployment.

@@ -16,6 +16,7 @@ use scim_edge_policy::credentials::Credentials;
 use scim_edge_policy::dpop::{self, Proof, Shown};
 use scim_edge_policy::operation::{Operation, allowed};
 use scim_edge_policy::refusal::{Reason, Refusal};
+use scim_edge_policy::region::near;
 use scim_edge_policy::route::ScimRoute;
 use scim_edge_policy::token_cache::{Settings, TokenCache};
 use scim_edge_policy::verify::Verified;
@@ -63,7 +64,21 @@ pub(crate) async fn handle(
         return answer(204, &[("allow", allowed(endpoint))], None);
     }
     let call = caller.call(request, &route.base, record, take_times(&route.account));
-    call.pass_on(request, environment).await
+    let region = region(request, environment, endpoint).filter(|_| call.once.is_none());
+    call.pass_on(request, environment, region).await
+}
+
+/// The region whose copy can answer a request: reads of resources, where there are copies. What may be used once
+/// only the account's own object remembers.
+fn region(request: &Request, environment: &Environment, endpoint: &Endpoint) -> Option<&'static str> {
+    let listed = environment.read_copies();
+    let is_read = request.is_bare()
+        && matches!(endpoint, Endpoint::Root | Endpoint::Collection(_) | Endpoint::Resource(..));
+    if listed.is_empty() || !is_read {
+        return None;
+    }
+    let (continent, longitude) = request.place();
+    near(&continent, longitude, listed)
 }
 
 struct Gate<'a> {

@@ -18,6 +18,8 @@ use worker::{ByteStream, Error, Result};
 extern "C" {
     fn describe(request: &web_sys::Request, inner: bool) -> String;
 
+    fn place(request: &web_sys::Request) -> String;
+
     fn observe(response: &web_sys::Response) -> String;
 
     #[wasm_bindgen(catch)]
@@ -126,6 +128,17 @@ impl Request {
         [&*self.method, &self.url, &self.origin, &self.path, &self.query].join("\n")
     }
 
+    /// What [`Request::of_text`] reads, with another call.
+    pub(crate) fn retold(&self, call: &str) -> Result<String> {
+        let mut text = self.head();
+        for name in INNER.into_iter().chain(BESIDE) {
+            let value = if name == call::HEADER { Some(call.to_owned()) } else { self.headers.get(name)? };
+            text.push('\n');
+            text.extend(value.map(|value| format!("={value}")));
+        }
+        Ok(text)
+    }
+
     pub(crate) fn method(&self) -> &str {
         &self.method
     }
@@ -137,6 +150,13 @@ impl Request {
 
     pub(crate) fn headers(&self) -> &Headers {
         &self.headers
+    }
+
+    /// Where it is from: the continent and, where that is known, the longitude.
+    pub(crate) fn place(&self) -> (String, Option<f64>) {
+        let text = self.raw.as_ref().map(place).unwrap_or_default();
+        let (continent, longitude) = text.split_once(' ').unwrap_or((&text, ""));
+        (continent.to_owned(), longitude.parse().ok())
     }
 
     /// The URL, as it came.

@@ -29,7 +29,7 @@ const DAY_MS: i64 = 86_400_000;
 /// What the object remembers of it while it runs.
 #[derive(Default)]
 pub(crate) struct Journal {
-    activity: RefCell<Activity>,
+    pub(crate) activity: RefCell<Activity>,
     trimmed_at: Cell<i64>,
     refused: Cell<u32>,
 }

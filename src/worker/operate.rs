@@ -33,7 +33,7 @@ impl Directory {
         call: &Call,
         operator: OperatorCall,
     ) -> Result<Response> {
-        let settings = self.configure(call).map_err(internal)?;
+        let settings = self.configure(call).await?;
         if operator == OperatorCall::Replica {
             return json_answer(200, &self.view(&settings)?);
         }
@@ -165,6 +165,7 @@ impl Directory {
         let _turn = self.memory.locks.acquire((kind, id.to_owned())).await;
         // What is sent may be of any time before: what is gone by now must not come back with it.
         let since = self.memory.races.moment();
+        let _recalled = self.recall().await;
         if let Some(shown) = one.get("resource")
             && self.is_newer(kind, id, shown)?
             && self.absorb(kind, shown, origin, &since)?.is_some()

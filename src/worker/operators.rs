@@ -86,7 +86,7 @@ async fn directory(
     route: &OperatorRoute,
     caller: Caller,
 ) -> Result<Response> {
-    caller.call(request, &route.base, record, Vec::new()).pass_on(request, environment).await
+    caller.call(request, &route.base, record, Vec::new()).pass_on(request, environment, None).await
 }
 
 /// Every check of a token, and what its bearer may do. Neither the token nor its signature is in the answer.

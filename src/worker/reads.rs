@@ -1,6 +1,7 @@
 //! Reads in front of an origin: from the copy where it is right, else from the origin.
 
 use crate::ask::{asked, lacks};
+use crate::copies::is_too_old;
 use crate::directory::{Directory, Incoming, dialect, internal, let_others_in, respond};
 use crate::environment::now_ms;
 use crate::http::{Response, scim_error};
@@ -39,24 +40,44 @@ impl Directory {
         scan: &Scan,
     ) -> Result<Option<Response>> {
         let state = self.store()?.replica().map_err(internal)?.unwrap_or_else(|| State::new(&origin.base));
-        let asked = asked(incoming);
-        let lacking = |feature: &Supplement| lacks(state.capabilities.as_ref(), *feature);
-        let off = |feature: &Supplement| !settings.supplements.contains(feature);
-        let is_left_to_origin = asked
-            .iter()
-            .any(|feature| off(feature) && (lacking(feature) || *feature == Supplement::Projection));
-        if is_left_to_origin || self.is_hidden(incoming, settings, &state)? {
+        if self.is_for_origin(incoming, settings, &state)? {
             return self.forward_read(incoming, origin, "bypass").await.map(Some);
         }
         if let Some(why) = self.why_forward(incoming, settings, origin, &state).await? {
             // An origin that does not know filters shows everything, and the client would take the
             // first resource for the one it asked for.
-            if asked.iter().any(lacking) {
+            if asked(incoming).iter().any(|feature| lacks(state.capabilities.as_ref(), *feature)) {
                 let sentence = "The origin cannot answer this, and the gateway's copy of it is not complete";
                 return scim_error(&ScimError::status(503, sentence), &[("retry-after", "5")]).map(Some);
             }
             return self.forward_read(incoming, origin, why).await.map(Some);
         }
+        self.shown_from_copy(incoming, settings, &state, scan)
+    }
+
+    /// Whether a read is left to the origin, however right the copy is.
+    pub(crate) fn is_for_origin(
+        &self,
+        incoming: &Incoming,
+        settings: &DirectorySettings,
+        state: &State,
+    ) -> Result<bool> {
+        let lacking = |feature: &Supplement| lacks(state.capabilities.as_ref(), *feature);
+        let off = |feature: &Supplement| !settings.supplements.contains(feature);
+        let is_left_to_origin = asked(incoming)
+            .iter()
+            .any(|feature| off(feature) && (lacking(feature) || *feature == Supplement::Projection));
+        Ok(is_left_to_origin || self.is_hidden(incoming, settings, state)?)
+    }
+
+    /// Answers from the copy, or does a part of that, and says how old it is.
+    pub(crate) fn shown_from_copy(
+        &self,
+        incoming: &Incoming,
+        settings: &DirectorySettings,
+        state: &State,
+        scan: &Scan,
+    ) -> Result<Option<Response>> {
         let age = now_ms().saturating_sub(state.synced_at.unwrap_or(0)).max(0) / 1000;
         let ttl = i64::from(settings.max_staleness_seconds).saturating_sub(age);
         let status = format!("scim-edge; hit; ttl={ttl}");
@@ -102,9 +123,7 @@ impl Directory {
         if self.memory.races.is_seen(|kind, id| self.concerns(&incoming.endpoint, kind, id)) {
             return Ok(Some("stale"));
         }
-        let age_ms = now_ms().saturating_sub(state.synced_at.unwrap_or(0));
-        let stale = age_ms > i64::from(settings.max_staleness_seconds).saturating_mul(1000);
-        Ok((stale && settings.forward_when_stale).then_some("stale"))
+        Ok(is_too_old(settings, state).then_some("stale"))
     }
 
     /// Settles the writes of unknown outcome that a read could show; whether that succeeded.

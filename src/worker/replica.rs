@@ -12,10 +12,12 @@ use crate::directory::{Directory, Incoming, internal, respond};
 use crate::environment::now_ms;
 use crate::http::{Response, SCIM_JSON, answer, scim_error};
 use crate::log::REQUEST_ID;
+use crate::near::Recalled;
 use crate::origin::{Answer, FORWARDED, NoAnswer, Origin, Outgoing, Trace, path};
 use crate::races::Moment;
 use scim_edge_account::published::DirectorySettings;
 use scim_edge_account::setting::{ORIGIN_AUTHORIZATION, PASSTHROUGH};
+use scim_edge_directory::replica::Comparison;
 use scim_edge_scim::endpoint::{Endpoint, Kind};
 use scim_edge_scim::error::{Error as ScimError, ScimType};
 use scim_edge_scim::relocate::{relocate, relocate_url};
@@ -110,6 +112,24 @@ impl Directory {
         self.store()?.absorb(kind, shown, &origin.base, now_ms()).map_err(internal)
     }
 
+    /// Before something that the origin showed is taken over: calls back what is lent, unless nothing changes by it.
+    pub(crate) async fn recall_unless_same(
+        &self,
+        kind: Kind,
+        shown: Option<&Value>,
+        origin: &Origin,
+        since: &Moment<'_>,
+    ) -> Result<Option<Recalled<'_>>> {
+        if self.memory.near.has_lent()
+            && !since.any_gone()
+            && let Some(shown) = shown
+            && self.store()?.compare(kind, shown, &origin.base).map_err(internal)? == Some(Comparison::Same)
+        {
+            return Ok(None);
+        }
+        Ok(Some(self.recall().await))
+    }
+
     /// The origin has a resource no longer.
     pub(crate) fn forget(&self, kind: Kind, id: &str, origin: &Origin) -> Result<()> {
         if self.copies(origin)? {
@@ -125,14 +145,17 @@ impl Directory {
         for _ in 0..REREADS {
             let since = self.memory.races.moment();
             let Ok(answered) = self.get(origin, path.clone()).await else { return Ok(false) };
+            let shown =
+                serde_json::from_slice::<Value>(&answered.body).ok().filter(|_| answered.status == 200);
+            let _recalled = self.recall_unless_same(kind, shown.as_ref(), origin, &since).await?;
             // A page that was asked for later may have come before.
             if since.is_overtaken(kind, id) {
                 continue;
             }
             let done = match answered.status {
-                200 => match serde_json::from_slice::<Value>(&answered.body) {
-                    Ok(shown) if shown.get("id").and_then(Value::as_str) == Some(id) => {
-                        self.absorb(kind, &shown, origin, &since)?.is_some()
+                200 => match &shown {
+                    Some(shown) if shown.get("id").and_then(Value::as_str) == Some(id) => {
+                        self.absorb(kind, shown, origin, &since)?.is_some()
                     }
                     _ => false,
                 },

@@ -220,6 +220,7 @@ impl Directory {
         }
         let types = self.discover(origin, "/ResourceTypes").await;
         let schemas = self.discover(origin, "/Schemas").await;
+        let _recalled = self.recall().await;
         if let (Some(types), Some(schemas), true) = (types, schemas, self.copies(origin)?) {
             self.store()?.learn_schemas(&types, &schemas).map_err(internal)?;
         }
@@ -323,6 +324,12 @@ impl Directory {
             state.lists_members |= shows_members;
             // Many origins leave members out of lists.
             let hides_members = page.kind == Kind::Group && !shows_members && !state.lists_members;
+            // What is read anew below is called back for there.
+            let _recalled = if hides_members {
+                None
+            } else {
+                self.recall_unless_same(page.kind, Some(shown), origin, &page.since).await?
+            };
             if hides_members || page.since.has_raced(page.kind, id) {
                 let _turn = self.memory.locks.acquire((page.kind, id.to_owned())).await;
                 if !self.reread(page.kind, id, origin).await? {

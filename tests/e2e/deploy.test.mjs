@@ -80,6 +80,8 @@ const BROKEN = {
   "a secret in the file": [/$/, '\n[vars]\nROOT_API_KEY = "0123456789abcdef"\n', "error", /the secret ROOT_API_KEY stands in the file/],
   "development": [/$/, '\n[vars]\nDEVELOPMENT = "true"\n', "error", /DEVELOPMENT is for local runs only/],
   "a variable that nothing reads": [/$/, '\n[vars]\nMAX_AGE = "3"\n', "warning", /does not use the variable MAX_AGE/],
+  "copies in no region": [/$/, '\n[vars]\nREAD_COPIES = "weur, mars"\n', "error", /READ_COPIES names mars, which is no region: .*the regions are wnam, enam/],
+  "copies that are no list": [/$/, '\n[vars]\nREAD_COPIES = true\n', "error", /READ_COPIES is not a text/],
   "no logs": ["enabled = true", "enabled = false", "warning", /logs are not kept/],
   "no bundle": ["build/index.js", "nowhere/index.js", "error", /there is no bundle: npm run build/],
 };
@@ -87,6 +89,17 @@ const BROKEN = {
 for (const [name, [from, to, level, pattern]] of Object.entries(BROKEN)) {
   test(`found: ${name}`, () => finds(from, to, level, pattern));
 }
+
+test("copies in regions that there are", async () => {
+  assert.deepEqual((await check(`${wrangler}\n[vars]\nREAD_COPIES = "weur, apac"\n`)).filter((one) => one.includes("READ_COPIES")), []);
+});
+
+test("the regions are those of the code", () => {
+  const code = readFileSync(join(root, "src", "policy", "region.rs"), "utf8");
+  const rules = readFileSync(join(root, "js", "deploy-rules.mjs"), "utf8");
+  const listed = (text, pattern) => pattern.exec(text)[1].match(/\w+/g);
+  assert.deepEqual(listed(code, /REGIONS: \[&str; 9\] = \[(.*?)\]/), listed(rules, /const REGIONS = \[(.*?)\]/));
+});
 
 test("two namespaces that are one", async () => {
   const id = "0".repeat(32);

@@ -18,6 +18,13 @@ test(`30 seconds of torture with the seed ${SEED} keep the contract`, async (t) 
   assert.ok(operations > 100 && Object.keys(faults).length >= 10 && kills > 0);
 });
 
+test("so do copies near callers", async (t) => {
+  const { operations, by, kills, violations } = await torture({ seconds: 20, seed: SEED, clients: 4, copies: true });
+  t.diagnostic(`${operations} operations, answered by ${JSON.stringify(by)}, ${kills} kills`);
+  assert.deepEqual(violations, []);
+  assert.ok(by.weur > 20 && by.apac > 20 && by.own > 20, JSON.stringify(by));
+});
+
 test("a bundle that is broken on purpose is caught, and what breaks it is not in the bundle", async () => {
   const { violations } = await torture({ seconds: 12, seed: SEED, clients: 4, wrapper: BROKEN[1].module });
   assert.ok(violations.some(({ rule }) => rule === 1), JSON.stringify(violations.slice(0, 3)));
