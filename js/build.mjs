@@ -75,7 +75,7 @@ async function buildWorker() {
 async function bundle(entry) {
   const { build: esbuild } = await import("esbuild");
   const external = ["cloudflare:*", "./index_bg.wasm"];
-  const options = { entryPoints: [entry], bundle: true, minify: true, format: "esm", external, write: false };
+  const options = { entryPoints: [entry], bundle: true, minify: true, format: "esm", external, write: false, logLevel: "error" };
   const { outputFiles } = await esbuild(options);
   // wasm-bindgen writes a source phase import, which workerd does not read; its own import of Wasm means the same.
   writeFileSync(join(out, "index.js"), outputFiles[0].text.replace("import source ", "import "));

@@ -63,7 +63,7 @@ async function serveOrigin(counts) {
 
 /** Waits until something holds. */
 async function until(holds) {
-  while (!(await holds())) await sleep(250);
+  while (!(await holds())) await sleep(20);
 }
 
 const memory = (pids) =>
@@ -90,7 +90,7 @@ export class Directory extends DurableObject {
     const exec = (prototype.whole ??= prototype.exec);
     prototype.exec = function (...all) {
       const cursor = exec.apply(this, all);
-      return { raw: () => ({ toArray: () => { const rows = cursor.raw().toArray(); written += cursor.rowsWritten; return rows; } }) };
+      return { columnNames: cursor.columnNames, raw: () => ({ toArray: () => { const rows = cursor.raw().toArray(); written += cursor.rowsWritten; return rows; } }) };
     };
     this.whole = new Whole(state, env);
   }
