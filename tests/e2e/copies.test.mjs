@@ -175,10 +175,12 @@ test("a copy that answers on after it was called back is found", async (t) => {
 
 test("a copy that does not confirm is waited for, no longer than its lease", async (t) => {
   const client = await gateway.account("silent");
-  const { id } = (await client.call("POST", "/Users", user("ann"))).body;
-  await copied(client);
   t.after(() => breaks(""));
+  const { id } = (await client.call("POST", "/Users", user("ann"))).body;
+  const other = (await client.call("POST", "/Users", user("bob"))).body.id;
+  await copied(client);
   await breaks("recall");
+  const deleting = client.call("DELETE", `/Users/${other}`);
   const writing = client.call("PATCH", `/Users/${id}`, replace("title", "new"));
   let isOver = false;
   const reads = (async () => {
@@ -189,9 +191,10 @@ test("a copy that does not confirm is waited for, no longer than its lease", asy
       await sleep(50);
     }
   })();
-  assert.equal((await writing).status, 200);
+  assert.deepEqual([(await writing).status, (await deleting).status], [200, 204]);
   isOver = true;
   for (const place of PLACES) assert.equal((await client.get(`/Users/${id}`, place)).body.title, "new");
+  for (const place of PLACES) assert.equal((await client.get(`/Users/${other}`, place)).status, 404);
   await reads;
 });
 
