@@ -69,7 +69,7 @@ impl DirectoryObject {
     /// A request of the Worker's that has no body, as `edge.js` writes it.
     pub fn read(&self, text: String) -> std::result::Result<JsValue, JsValue> {
         let directory = self.0.clone();
-        run(async move { Ok(directory.fetch(Request::of_text(&text)).await?.into_reply()) })
+        run(async move { directory.fetch(Request::of_text(&text)).await?.into_reply() })
     }
 
     /// The alarm.

@@ -48,6 +48,9 @@ pub(crate) const SCIM_JSON: &str = "application/scim+json";
 /// The longest request body, in bytes.
 pub(crate) const BODY_LIMIT: usize = 1 << 20;
 
+/// The longest text that crosses in one piece; RPC has a limit of 32 MiB.
+const REPLY_BYTES: usize = 1 << 20;
+
 /// Why a body could not be read.
 #[derive(Debug)]
 pub(crate) enum BodyError {
@@ -274,12 +277,16 @@ impl Response {
         Ok(())
     }
 
-    /// What an object gives its Worker ([`Response::of_object`]).
-    pub(crate) fn into_reply(self) -> JsValue {
-        match self.body {
-            Body::Text(text) => reply(self.status, &self.headers, &text.map_or(JsValue::NULL, JsValue::from)),
-            Body::Held(text) => reply(self.status, &self.headers, &text),
-            Body::Host(raw) => raw.into(),
+    /// What an object gives its Worker ([`Response::of_object`]): where it is long, as a stream.
+    pub(crate) fn into_reply(self) -> std::result::Result<JsValue, JsValue> {
+        match &self.body {
+            Body::Text(Some(text)) if text.len() > REPLY_BYTES => self.into_host(),
+            Body::Text(text) => {
+                let body = text.as_deref().map_or(JsValue::NULL, JsValue::from);
+                Ok(reply(self.status, &self.headers, &body))
+            }
+            Body::Held(text) => Ok(reply(self.status, &self.headers, text)),
+            Body::Host(_) => self.into_host(),
         }
     }
 

@@ -240,3 +240,16 @@ test("keys that cannot be had are 503 with Retry-After, whatever the issuer does
     assert.equal(refused.headers.get("www-authenticate"), null);
   }
 });
+
+test("an answer is whole, however long: longer than what crosses in one piece, and than the platform's limit for that", async () => {
+  const client = await gateway.account("long");
+  const title = "x".repeat(900_000);
+  for (let n = 0; n < 40; n += 1) assert.equal((await client.call("POST", "/Users", { userName: `u${n}`, title })).status, 201);
+  for (const count of [1, 2, 40]) {
+    const { status, headers, body } = await client.get(`/Users?count=${count}`);
+    assert.equal(status, 200);
+    assert.equal(headers.get("cache-status"), "scim-edge; hit");
+    assert.ok(headers.get("x-request-id"));
+    assert.deepEqual(body.Resources.map((user) => user.title === title), Array(count).fill(true));
+  }
+});
