@@ -8,16 +8,11 @@ import { pathToFileURL } from "node:url";
 import { gzipSync } from "node:zlib";
 import { buildConsole } from "./console-build.mjs";
 import { fail, say, step } from "./log.mjs";
-import { run } from "./run.mjs";
 import { setup } from "./setup.mjs";
-import { root, tool } from "./tools.mjs";
+import { root } from "./tools.mjs";
+import { compile, optimise } from "./wasm.mjs";
 
 const out = join(root, "build");
-
-// What workerd has; with all features on, encodings come out that it may not read.
-const FEATURES = ["bulk-memory", "exception-handling", "multivalue", "mutable-globals", "nontrapping-float-to-int", "reference-types", "sign-ext"].map(
-  (name) => `--enable-${name}`,
-);
 
 /** The files that something is made of. */
 function* sources(path) {
@@ -45,27 +40,25 @@ async function unlessBuilt(stamp, wanted, make) {
 
 /** Builds where needed, and returns the bundle's folder. */
 export async function build() {
-  await unlessBuilt(".built", fingerprint("Cargo.toml", "Cargo.lock", "js/build.mjs", "docs/openapi.json", "src"), buildWorker);
+  await unlessBuilt(".built", fingerprint("Cargo.toml", "Cargo.lock", "js/build.mjs", "js/wasm.mjs", "docs/openapi.json", "src"), buildWorker);
   await unlessBuilt(".console", fingerprint("package-lock.json", "js/console-build.mjs", "js/console"), buildConsole);
   return out;
 }
 
 async function buildWorker() {
-  const crate = ["build", "--release", "-p", "scim-edge-worker", "--target", "wasm32-unknown-unknown"];
   const parts = join(root, "target", "worker");
   await step("Building the Worker", async () => {
-    await run("cargo", crate, { quiet: true, cwd: root });
-    const compiled = join(root, "target", "wasm32-unknown-unknown", "release", "scim_edge_worker.wasm");
     rmSync(parts, { recursive: true, force: true });
     // A panic is an abort here: the entry then starts anew with the state reset.
     const recovery = ["--experimental-reset-state-function", "--force-enable-abort-handler"];
-    await run(await tool("wasm-bindgen"), [compiled, "--target", "module", "--out-dir", parts, "--out-name", "index", "--no-typescript", ...recovery], { quiet: true });
+    await compile("scim-edge-worker", { out: parts, name: "index", target: "module", options: recovery });
     copyFileSync(join(root, "src", "worker", "entry.js"), join(parts, "entry.js"));
     rmSync(out, { recursive: true, force: true });
     mkdirSync(out);
     const names = process.env.KEEP_NAMES ? ["--debuginfo"] : ["--strip-debug", "--strip-producers"];
-    const optimise = join(root, "node_modules", "binaryen", "bin", "wasm-opt");
-    await run(process.execPath, [optimise, "-O2", ...FEATURES, ...names, join(parts, "index_bg.wasm"), "-o", join(out, "index_bg.wasm")], { quiet: true });
+    // What wasm-bindgen catches exceptions with.
+    const features = ["exception-handling"];
+    await optimise(join(parts, "index_bg.wasm"), join(out, "index_bg.wasm"), { features, options: ["-O2", ...names] });
     await bundle(join(parts, "entry.js"));
   });
   say(size());

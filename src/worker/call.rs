@@ -10,6 +10,7 @@
 use crate::aside::Aside;
 use crate::environment::Environment;
 use crate::http::{Request, Response};
+use crate::near::name;
 use scim_edge_account::published::DirectorySettings;
 use scim_edge_policy::permission::Permissions;
 use serde::{Deserialize, Serialize};
@@ -25,7 +26,7 @@ extern "C" {
     #[wasm_bindgen(catch)]
     fn ask(
         env: &JsValue,
-        account: &str,
+        name: &str,
         request: &web_sys::Request,
         call: &str,
         own: &str,
@@ -35,7 +36,7 @@ extern "C" {
     #[wasm_bindgen(catch, js_name = askFor)]
     fn ask_for(
         env: &JsValue,
-        account: &str,
+        name: &str,
         request: &web_sys::Request,
         head: &str,
         call: &str,
@@ -202,13 +203,15 @@ impl Call {
     }
 
     async fn hand_on(self, request: &Request, environment: &Environment, own: &str) -> Result<Response> {
-        let (account, bindings) = (self.account.clone(), environment.bindings());
+        let bindings = environment.bindings();
         let region = self.near.clone().unwrap_or_default();
+        let name =
+            self.near.as_deref().map_or_else(|| self.account.clone(), |near| name(&self.account, near));
         let raw = request.inner().ok_or_else(|| Error::RustError("a request of nobody's".to_owned()))?;
         let promise = if request.is_bare() {
-            ask_for(bindings, &account, raw, &request.head(), &self.text()?, own, &region)?
+            ask_for(bindings, &name, raw, &request.head(), &self.text()?, own, &region)?
         } else {
-            ask(bindings, &account, raw, &self.text()?, own, &region)?
+            ask(bindings, &name, raw, &self.text()?, own, &region)?
         };
         Ok(Response::of_object(JsFuture::from(promise).await?))
     }

@@ -75,9 +75,8 @@ export function observe(response) {
 const IDS = 256;
 const ids = new Map();
 
-function stub(env, account, region) {
-  // near.rs names copies so.
-  const name = region === "" ? account : `${account}~${region}`;
+/** The Directory object of this name, in a region where one is given. */
+function stub(env, name, region) {
   let id = ids.get(name);
   if (id === undefined) {
     if (ids.size >= IDS) ids.clear();
@@ -86,24 +85,24 @@ function stub(env, account, region) {
   return region === "" ? env.DIRECTORY.get(id) : env.DIRECTORY.get(id, { locationHint: region });
 }
 
-/** Asks an account's Directory object, or its copy in a region, with the client's own request. */
-export function ask(env, account, request, call, own, region) {
+/** Asks a Directory object with the client's own request. */
+export function ask(env, name, request, call, own, region) {
   const copy = new Request(request.url, request);
   copy.headers.set(CALL, call);
   copy.headers.set(OWN, own);
-  return stub(env, account, region).fetch(copy);
+  return stub(env, name, region).fetch(copy);
 }
 
 /**
  * Asks it what has no body. `head` are the first lines of what `describe` says of the request. An object of an
  * older deployment is asked with the request.
  */
-export function askFor(env, account, request, head, call, own, region) {
+export function askFor(env, name, request, head, call, own, region) {
   const of = request.headers;
   const text = `${head}\n=${call}\n=${own}${lines(of, INNER.slice(2))}${lines(of, BESIDE)}`;
-  return stub(env, account, region).read(text).catch((error) => {
+  return stub(env, name, region).read(text).catch((error) => {
     if (!(error instanceof TypeError && error.message.includes("RPC"))) throw error;
-    return ask(env, account, request, call, own, region);
+    return ask(env, name, request, call, own, region);
   });
 }
 

@@ -54,37 +54,34 @@ class Kept {
   }
 }
 
-export class Account extends DurableObject {
-  constructor(context, env) {
+class Guarded extends DurableObject {
+  constructor(context, env, Part) {
     super(context, env);
-    this.kept = new Kept(() => new wasm.Account(context, env));
+    this.kept = new Kept(() => new Part(context, env));
   }
 
   fetch(request) {
-    return this.kept.call((account) => account.fetch(request));
+    return this.kept.call((part) => part.fetch(request));
   }
 
   alarm() {
-    return this.kept.call((account) => account.alarm());
+    return this.kept.call((part) => part.alarm());
   }
 }
 
-export class Directory extends DurableObject {
+export class Account extends Guarded {
   constructor(context, env) {
-    super(context, env);
-    this.kept = new Kept(() => new wasm.Directory(context, env));
+    super(context, env, wasm.Account);
   }
+}
 
-  fetch(request) {
-    return this.kept.call((directory) => directory.fetch(request));
+export class Directory extends Guarded {
+  constructor(context, env) {
+    super(context, env, wasm.Directory);
   }
 
   read(text) {
     return this.kept.call((directory) => directory.read(text));
-  }
-
-  alarm() {
-    return this.kept.call((directory) => directory.alarm());
   }
 }
 
