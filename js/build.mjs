@@ -52,7 +52,8 @@ async function buildWorker() {
     // A panic is an abort here: the entry then starts anew with the state reset.
     const recovery = ["--experimental-reset-state-function", "--force-enable-abort-handler"];
     await compile("scim-edge-worker", { out: parts, name: "index", target: "module", options: recovery });
-    copyFileSync(join(root, "src", "worker", "entry.js"), join(parts, "entry.js"));
+    const own = join(root, "src", "worker");
+    for (const name of readdirSync(own).filter((one) => one.endsWith(".js"))) copyFileSync(join(own, name), join(parts, name));
     rmSync(out, { recursive: true, force: true });
     mkdirSync(out);
     const names = process.env.KEEP_NAMES ? ["--debuginfo"] : ["--strip-debug", "--strip-producers"];

@@ -190,6 +190,11 @@ impl Published {
         let name = record.service_account.clone().unwrap_or_else(|| format!("pat.{}", key.identifier));
         Some(Holder { name, permissions: record.permissions })
     }
+
+    /// When an API key expires, in milliseconds since the epoch.
+    pub fn valid_until_ms(&self, key: &ApiKey<'_>) -> i64 {
+        self.api_keys.get(key.identifier).and_then(|record| record.expires_at).unwrap_or(i64::MAX)
+    }
 }
 
 /// The hash that is kept of an API key.

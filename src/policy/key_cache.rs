@@ -145,6 +145,11 @@ impl KeyCache {
         fetched.is_some_and(|fetched| now_ms < fetched.fresh_until && fetched.set.has(key))
     }
 
+    /// Until when the set of a source is fresh, in milliseconds since the epoch; where there is none, it was never.
+    pub fn fresh_until(&self, name: &str) -> i64 {
+        self.0.get(name).and_then(|entry| entry.fetched.as_ref()).map_or(0, |fetched| fetched.fresh_until)
+    }
+
     fn entry(&mut self, name: &str) -> &mut Entry {
         if self.0.len() >= KEPT && !self.knows(name) {
             let oldest =

@@ -21,7 +21,7 @@ use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 use worker::{Error, Result, console_error};
 
-#[wasm_bindgen(module = "/edge.js")]
+#[wasm_bindgen(raw_module = "./edge.js")]
 extern "C" {
     #[wasm_bindgen(catch)]
     fn ask(
@@ -170,6 +170,13 @@ impl Call {
         }
         self.subject = None;
         own
+    }
+
+    /// The text that the calls of all reads like this one have, but where it is for one request only.
+    pub(crate) fn of_many(&self) -> Result<Option<Rc<str>>> {
+        let mut call = self.clone();
+        call.take_own();
+        if call.is_of_many() { call.text().map(Some) } else { Ok(None) }
     }
 
     fn text(self) -> Result<Rc<str>> {

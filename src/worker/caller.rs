@@ -24,12 +24,17 @@ pub(crate) struct Caller {
     pub proof: Option<Proof>,
     /// The subject of the token.
     pub subject: Option<String>,
+    /// Whether it was a token, and not a key.
+    pub is_token: bool,
+    /// Until when the credentials are known to hold, but for changes of what they were held against; none where
+    /// they are for this request only.
+    pub until_ms: Option<i64>,
 }
 
 impl Caller {
     /// What the account's directory is told of a request of the caller's. `took_ms` is how long the account's
     /// last requests took.
-    pub(crate) fn call(self, request: &Request, base: &str, record: &Record, took_ms: Vec<u32>) -> Call {
+    pub(crate) fn call(&self, request: &Request, base: &str, record: &Record, took_ms: Vec<u32>) -> Call {
         Call {
             protocol: PROTOCOL,
             account: self.published.account.clone(),
@@ -37,9 +42,9 @@ impl Caller {
             settings: self.published.directory.clone(),
             permissions: self.holder.permissions,
             base: format!("{}{base}", request.origin()),
-            principal: self.holder.name,
-            once: self.proof.map(|proof| (proof.id().to_owned(), proof.expires_ms())),
-            subject: self.subject,
+            principal: self.holder.name.clone(),
+            once: self.proof.as_ref().map(|proof| (proof.id().to_owned(), proof.expires_ms())),
+            subject: self.subject.clone(),
             request_id: record.request_id().to_owned(),
             took_ms,
             aside: None,
@@ -63,13 +68,16 @@ pub(crate) async fn by_key(
     let Some(published) = published::get(environment, account, now_ms).await? else {
         return Ok(Err(unknown_account()));
     };
+    // The root key may be changed at any time: it is looked at each time.
+    let until_ms = parsed.as_ref().filter(|_| !is_root).map(|key| published.valid_until_ms(key));
     let holder = match parsed {
         _ if is_root => Some(Holder { name: "root".to_owned(), permissions: Permissions::all() }),
         Some(key) => published.authenticate(&key, now_ms),
         None => None,
     };
     let holder = holder.ok_or_else(|| Refusal::new(Reason::ApiKeyNotValid, "unknown, revoked or expired"));
-    Ok(holder.map(|holder| Caller { published, holder, proof: None, subject: None }))
+    let caller = |holder| Caller { published, holder, proof: None, subject: None, is_token: false, until_ms };
+    Ok(holder.map(caller))
 }
 
 pub(crate) fn unknown_account() -> Refusal {

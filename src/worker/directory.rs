@@ -40,7 +40,7 @@ use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 use worker::{Env, Error, Result, State, console_error, worker_sys};
 
-#[wasm_bindgen(module = "/edge.js")]
+#[wasm_bindgen(raw_module = "./edge.js")]
 extern "C" {
     /// Resolves after what waits to be done. Not `worker::Delay`, which only wakes who has asked first: [`run`]
     /// asks before there is a promise.

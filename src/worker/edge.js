@@ -45,14 +45,19 @@ export function respond(status, headers, body) {
 
 /** The same, with a text that has never been in Wasm's memory. */
 export function respondHeld(status, headers, body) {
-  const lines = headers.split("\n");
+  return new Response(body, { status, headers: headersOf(headers) });
+}
+
+/** Headers by their names, of lines. */
+export function headersOf(text) {
+  const lines = text.split("\n");
   // An object: pairs would take the host twice as long.
   const named = {};
   for (let at = 0; at + 1 < lines.length; at += 2) {
     const [name, value] = [lines[at], lines[at + 1]];
     named[name] = name in named ? `${named[name]}, ${value}` : value;
   }
-  return new Response(body, { status, headers: named });
+  return named;
 }
 
 /** An answer as an object gives it to its Worker. */

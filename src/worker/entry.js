@@ -7,6 +7,7 @@
 /* global addEventListener */
 
 import { DurableObject } from "cloudflare:workers";
+import { badgeOf, read } from "./badges.js";
 import * as wasm from "./index.js";
 
 Error.stackTraceLimit = 100;
@@ -85,6 +86,20 @@ export class Directory extends Guarded {
   }
 }
 
+/** Counts a read that a badge let through. */
+function count(env, { account, operation, isToken }, { cache, originMs, totalMs, status }) {
+  const said = [status, cache === null ? undefined : cache === "hit", originMs ?? undefined, totalMs];
+  guarded(() => {
+    wasm.countRead(operation, isToken, ...said);
+    if (env.ANALYTICS !== undefined) wasm.writePoint(env, account, operation, ...said);
+  });
+}
+
 export default {
-  fetch: (request, env, context) => guarded(() => wasm.fetch(request, env, context)),
+  fetch(request, env, context) {
+    const whole = () => guarded(() => wasm.fetch(request, env, context));
+    const badge = badgeOf(request);
+    // What goes wrong is told by who can tell it; a read may be asked for twice.
+    return badge === undefined ? whole() : read(request, env, badge, count).catch(whole);
+  },
 };

@@ -7,13 +7,13 @@
 use crate::caller::{Caller, REALM, by_key, refuse, unknown_account};
 use crate::environment::{Environment, now_ms};
 use crate::http::{Request, Response, answer, scim_error};
-use crate::keys::{Keys, still_has};
+use crate::keys::{Keys, fresh_until, still_has};
 use crate::log::{Record, take_times};
 use crate::service::metadata_url;
-use crate::{metrics, published};
+use crate::{badge, metrics, published};
 use scim_edge_account::published::{Holder, Published};
 use scim_edge_policy::credentials::Credentials;
-use scim_edge_policy::dpop::{self, Proof, Shown};
+use scim_edge_policy::dpop::{self, Shown};
 use scim_edge_policy::operation::{Operation, allowed};
 use scim_edge_policy::refusal::{Reason, Refusal};
 use scim_edge_policy::region::near;
@@ -65,6 +65,12 @@ pub(crate) async fn handle(
     }
     let call = caller.call(request, &route.base, record, take_times(&route.account));
     let region = region(request, environment, endpoint).filter(|_| call.once.is_none());
+    // Where there are copies, which one to ask differs from request to request.
+    if environment.read_copies().is_empty()
+        && let Some(text) = call.of_many()?
+    {
+        badge::offer(request, &caller, endpoint, &operation, &text)?;
+    }
     call.pass_on(request, environment, region).await
 }
 
@@ -119,30 +125,26 @@ impl Gate<'_> {
         let Some(published) = published::get(self.environment, account, now_ms).await? else {
             return Ok(Err(unknown_account()));
         };
-        let verified = self.verify(&published, token, bound, now_ms).await;
-        Ok(verified.map(|(holder, proof, subject)| Caller { published, holder, proof, subject }))
+        Ok(self.verify(published, token, bound, now_ms).await)
     }
 
     async fn verify(
         &self,
-        published: &Published,
+        published: Rc<Published>,
         token: &str,
         bound: bool,
         now_ms: i64,
-    ) -> std::result::Result<(Holder, Option<Proof>, Option<String>), Refusal> {
+    ) -> std::result::Result<Caller, Refusal> {
         let host = Keys { environment: self.environment, context: self.context };
         let settings =
             Settings { account: &published.account, version: published.version, rules: &published.rules };
         let tokens = TOKENS.with(Rc::clone);
-        let known = match tokens.get(token, settings, now_ms, |source, key| still_has(source, key, now_ms)) {
-            Some(known) => {
-                metrics::count_token(true);
-                known
-            }
-            None => {
-                metrics::count_token(false);
-                tokens.verify(&host, token, settings, now_ms).await?
-            }
+        let known = tokens.get(token, settings, now_ms, |source, key| still_has(source, key, now_ms));
+        metrics::count_token(known.is_some());
+        let is_known = known.is_some();
+        let known = match known {
+            Some(known) => known,
+            None => tokens.verify(&host, token, settings, now_ms).await?,
         };
         let verified = &known.verified;
         let proof = self.request.headers().get("dpop").ok().flatten();
@@ -150,7 +152,10 @@ impl Gate<'_> {
         let shown = Shown { bound, proof: proof.as_deref(), method, url };
         let proof = dpop::admit(&host, verified, token, &shown, now_ms).await?;
         let subject = verified.subject().map(|subject| subject.chars().take(SUBJECT).collect());
-        Ok((holder(published, verified)?, proof, subject))
+        let holder = holder(&published, verified)?;
+        // A token that comes once needs no badge.
+        let until_ms = is_known.then(|| verified.valid_until_ms().min(fresh_until(verified.key_source())));
+        Ok(Caller { published, holder, proof, subject, is_token: true, until_ms })
     }
 }
 

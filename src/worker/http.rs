@@ -14,7 +14,7 @@ use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::future_to_promise;
 use worker::{ByteStream, Error, Result};
 
-#[wasm_bindgen(module = "/edge.js")]
+#[wasm_bindgen(raw_module = "./edge.js")]
 extern "C" {
     fn describe(request: &web_sys::Request, inner: bool) -> String;
 

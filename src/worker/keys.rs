@@ -2,6 +2,7 @@
 //! ([`scim_edge_policy::key_cache`]); here it is done. A fetch is never shared between requests: the runtime
 //! would cancel it with the first.
 
+use crate::badge;
 use crate::environment::{Environment, now_ms};
 use crate::http::read;
 use crate::metrics;
@@ -90,6 +91,11 @@ pub(crate) fn still_has(source: Option<&str>, key: &KeyId, now_ms: i64) -> bool 
     source.is_none_or(|name| SETS.with_borrow(|sets| sets.has(name, key, now_ms)))
 }
 
+/// Until when a source's set is fresh, in milliseconds since the epoch.
+pub(crate) fn fresh_until(source: Option<&str>) -> i64 {
+    source.map_or(i64::MAX, |name| SETS.with_borrow(|sets| sets.fresh_until(name)))
+}
+
 /// What a URL has to offer, by the rules by which an issuer is asked; nothing of it is kept.
 pub(crate) async fn show(
     environment: &Environment,
@@ -107,6 +113,8 @@ async fn refresh(environment: &Environment, source: &Source) -> Result<Rc<KeySet
     let set = Rc::new(set);
     let fetched_at = now_ms();
     let fetched = Fetched { set: set.clone(), fetched_at, fresh_until: fetched_at.saturating_add(fresh_ms) };
+    // Its keys may be others now.
+    badge::forget();
     if SETS.with_borrow_mut(|sets| sets.keep(source.name(), fetched.clone()))
         && write_kv(environment, source.name(), &fetched).await.is_none()
     {

@@ -8,6 +8,7 @@ mod admin;
 mod aside;
 mod ask;
 mod audit;
+mod badge;
 mod bulk;
 mod call;
 mod caller;
@@ -61,6 +62,35 @@ pub fn fetch(
         let response = logged(&Request::of_client(request), env, &Context::new(context)).await?;
         response.into_host()
     })
+}
+
+/// Counts a request that a badge let through.
+#[wasm_bindgen(js_name = countRead)]
+pub fn count_read(
+    operation: usize,
+    is_token: bool,
+    status: u16,
+    is_hit: Option<bool>,
+    origin_ms: Option<u32>,
+    took_ms: u32,
+) {
+    metrics::count(&badge::answered(operation, status, is_hit, origin_ms, took_ms));
+    metrics::count_badge(is_token);
+}
+
+/// Writes such a request's point to Analytics Engine.
+#[wasm_bindgen(js_name = writePoint)]
+pub fn write_point(
+    env: Env,
+    account: &str,
+    operation: usize,
+    status: u16,
+    is_hit: Option<bool>,
+    origin_ms: Option<u32>,
+    took_ms: u32,
+) {
+    let answered = badge::answered(operation, status, is_hit, origin_ms, took_ms);
+    metrics::write_point(&Environment::new(env), Some(account), &answered);
 }
 
 async fn logged(request: &Request, env: Env, context: &Context) -> Result<Response> {

@@ -51,6 +51,7 @@ struct Counters {
     refusals: BTreeMap<&'static str, u64>,
     reads: BTreeMap<&'static str, u64>,
     tokens: BTreeMap<&'static str, u64>,
+    badges: BTreeMap<&'static str, u64>,
     key_fetches: BTreeMap<&'static str, u64>,
     took: Histogram,
     origin: Histogram,
@@ -88,6 +89,12 @@ pub(crate) fn count_token(was_known: bool) {
     COUNTERS.with_borrow_mut(|counters| one(&mut counters.tokens, which));
 }
 
+/// Counts a request that a badge let through, for a token or for an API key.
+pub(crate) fn count_badge(is_token: bool) {
+    let credentials = if is_token { "token" } else { "key" };
+    COUNTERS.with_borrow_mut(|counters| one(&mut counters.badges, credentials));
+}
+
 /// Counts a request for an issuer's keys.
 pub(crate) fn count_key_fetch(succeeded: bool) {
     let which = if succeeded { "ok" } else { "failed" };
@@ -117,6 +124,7 @@ pub(crate) fn text() -> String {
             ("scim_edge_refusals_total", "Requests not let through.", by(&counters.refusals, "reason")),
             ("scim_edge_directory_answers_total", "Who answered.", by(&counters.reads, "from")),
             ("scim_edge_tokens_total", "Tokens known or verified.", by(&counters.tokens, "cache")),
+            ("scim_edge_badges_total", "Reads let through as the last one was.", by(&counters.badges, "of")),
             ("scim_edge_key_fetches_total", "Requests for keys.", by(&counters.key_fetches, "outcome")),
         ];
         for (name, help, samples) in families {

@@ -27,7 +27,7 @@ use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 use worker::{Error, Method, RequestInit, Result, console_error};
 
-#[wasm_bindgen(module = "/edge.js")]
+#[wasm_bindgen(raw_module = "./edge.js")]
 extern "C" {
     fn pause(ms: u32) -> js_sys::Promise;
 }

@@ -5,6 +5,7 @@
 //! within 60 s; KV's own cache at the edge keeps it for [`KV_CACHE_SECONDS`]; an isolate keeps what it
 //! read for [`FRESH_MS`]. The isolate that handled the change has it at once.
 
+use crate::badge;
 use crate::environment::Environment;
 use scim_edge_account::published::Published;
 use std::cell::RefCell;
@@ -57,6 +58,17 @@ pub(crate) async fn get(
     Ok(living(keep(account, document, now_ms)))
 }
 
+/// Until when this version of an account's document is known to be the newest, in milliseconds since the epoch: it
+/// was in the past where it is not.
+pub(crate) fn fresh_until(document: &Published) -> i64 {
+    CACHE.with_borrow(|cache| {
+        let entry = cache.get(&document.account);
+        let is_newest =
+            |entry: &&Entry| entry.document.as_ref().is_some_and(|newest| newest.version == document.version);
+        entry.filter(is_newest).map_or(0, |entry| entry.read_at.saturating_add(FRESH_MS))
+    })
+}
+
 fn living(document: Option<Rc<Published>>) -> Option<Rc<Published>> {
     document.filter(|document| !document.deleted)
 }
@@ -77,6 +89,9 @@ fn keep(account: &str, document: Option<Rc<Published>>, now_ms: i64) -> Option<R
         let known = known.and_then(|entry| entry.document.clone());
         let version =
             |document: &Option<Rc<Published>>| document.as_ref().map_or(0, |document| document.version);
+        if version(&known) != version(&document) {
+            badge::forget();
+        }
         let document = if version(&known) > version(&document) { known } else { document };
         if cache.len() >= KEPT && !cache.contains_key(account) {
             let oldest =

@@ -28,7 +28,7 @@ extern "C" {
     type Database;
 }
 
-#[wasm_bindgen(module = "/edge.js")]
+#[wasm_bindgen(raw_module = "./edge.js")]
 extern "C" {
     #[wasm_bindgen(catch)]
     fn run(database: &Database, statement: &JsValue, binds: &str) -> Result<i32, JsValue>;
