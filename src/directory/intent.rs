@@ -76,6 +76,7 @@ impl<S: Sql> Directory<S> {
                 unknown: row.integer()? == 1,
             })
         };
-        self.store.sql.query(text, &[])?.into_iter().map(intent).collect()
+        let read = || self.store.sql.query(text, &[])?.into_iter().map(intent).collect();
+        self.unknown.get(self.store.sql.writes(), read)
     }
 }

@@ -23,8 +23,10 @@ mod page;
 mod part;
 pub mod pass;
 pub mod position;
+mod remembered;
 mod render;
 pub mod replica;
+pub mod row_text;
 pub mod scan;
 pub mod sql;
 mod store;
@@ -34,8 +36,11 @@ mod write;
 
 use answers::Answers;
 use known_groups::KnownGroups;
+use intent::Intent;
 use message::{Failure, Request, Response};
+use remembered::Remembered;
 use render::{Relations, Renderer, etag};
+use replica::State;
 use scan::Scan;
 use scim_edge_scim::discovery::{self, Features};
 use scim_edge_scim::endpoint::{Endpoint, Kind};
@@ -74,6 +79,8 @@ pub struct Directory<S> {
     store: Store<S>,
     schemas: RefCell<Rc<Schemas>>,
     answers: Answers,
+    replica: Remembered<Option<State>>,
+    unknown: Remembered<Vec<Intent>>,
 }
 
 impl<S: Sql> Directory<S> {
@@ -85,7 +92,8 @@ impl<S: Sql> Directory<S> {
             store.fold_anew()?;
         }
         let schemas = RefCell::new(Rc::new(extension::load(&store)?));
-        Ok(Self { store, schemas, answers: Answers::default() })
+        let (replica, unknown) = (Remembered::default(), Remembered::default());
+        Ok(Self { store, schemas, answers: Answers::default(), replica, unknown })
     }
 
     /// Answers a request.

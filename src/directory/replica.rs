@@ -100,7 +100,8 @@ const CIRCUIT: &str = "circuit";
 impl<S: Sql> Directory<S> {
     /// What the copy is of; none for a system of record.
     pub fn replica(&self) -> Result<Option<State>, SqlError> {
-        Ok(self.store.state(STATE)?.and_then(|text| serde_json::from_str(&text).ok()))
+        let read = || Ok(self.store.state(STATE)?.and_then(|text| serde_json::from_str(&text).ok()));
+        self.replica.get(self.store.sql.writes(), read)
     }
 
     /// Stores how far the copy has come.

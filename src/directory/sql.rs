@@ -42,7 +42,12 @@ impl<S: Sql> Sql for Counted<S> {
     }
 
     fn transaction<T, E: From<SqlError>>(&self, body: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
-        self.sql.transaction(body)
+        let done = self.sql.transaction(body);
+        if done.is_err() {
+            // What was read within is not so any more.
+            self.writes.set(self.writes.get().wrapping_add(1));
+        }
+        done
     }
 }
 

@@ -113,7 +113,7 @@ pub(crate) struct Memory {
 pub(crate) struct Configuration {
     pub(crate) account: String,
     pub(crate) version: u64,
-    pub(crate) settings: DirectorySettings,
+    pub(crate) settings: Rc<DirectorySettings>,
 }
 
 /// A call with its body, ready to be answered.
@@ -164,23 +164,24 @@ impl Directory {
             near::RECALL => return self.give_up(),
             _ => {}
         }
-        let call = request.headers().get(HEADER)?.as_deref().and_then(Call::parse);
+        let call = request.headers().known(HEADER).and_then(Call::parse);
         let call = call.ok_or_else(|| Error::RustError("a call of another protocol".to_owned()))?;
-        let own = request.headers().get(call::OWN_HEADER)?;
-        let (request_id, took_ms) = call.own(own.as_deref());
+        let (request_id, took_ms) = call.own(request.headers().known(call::OWN_HEADER));
         if self.is_deleted(call.version).await? {
             let mut response = refused(&unknown_account(), &call.base)?;
             log::mark(&mut response, &request_id, None)?;
             return Ok(response);
         }
-        if let Ok(Some(Route::Operator(route))) = Route::parse(request.path())
-            && route.account == call.account
-        {
-            let mut response = self.operate(&request, &call, route.call).await?;
-            log::mark(&mut response, &request_id, None)?;
-            return Ok(response);
-        }
-        let incoming = match incoming(&request, call, request_id.clone(), took_ms).await? {
+        let endpoint = match Route::parse(request.path()) {
+            Ok(Some(Route::Operator(route))) if route.account == call.account => {
+                let mut response = self.operate(&request, &call, route.call).await?;
+                log::mark(&mut response, &request_id, None)?;
+                return Ok(response);
+            }
+            Ok(Some(Route::Scim(route))) if route.account == call.account => route.endpoint,
+            _ => None,
+        };
+        let incoming = match incoming(&request, endpoint, call, request_id.clone(), took_ms).await? {
             Ok(incoming) => incoming,
             Err(error) => {
                 let mut response = scim_error(&error, &[])?;
@@ -323,7 +324,7 @@ impl Directory {
     }
 
     /// The settings to work by. Before newer ones than are known are gone by, no copy goes by the old ones.
-    pub(crate) async fn configure(&self, call: &Call) -> Result<DirectorySettings> {
+    pub(crate) async fn configure(&self, call: &Call) -> Result<Rc<DirectorySettings>> {
         if let Some(known) = &*self.memory.configuration.borrow()
             && known.version >= call.version
         {
@@ -337,7 +338,7 @@ impl Directory {
 
     /// A call may come from an isolate that does not know the newest settings yet: the object never goes back to
     /// older ones, and what it copies changes only with newer ones.
-    fn configure_now(&self, call: &Call) -> std::result::Result<DirectorySettings, SqlError> {
+    fn configure_now(&self, call: &Call) -> std::result::Result<Rc<DirectorySettings>, SqlError> {
         let store = self.store.as_ref().map_err(Clone::clone)?;
         if let Some(known) = &*self.memory.configuration.borrow()
             && known.version >= call.version
@@ -352,7 +353,7 @@ impl Directory {
                 let told = Configuration {
                     account: call.account.clone(),
                     version: call.version,
-                    settings: call.settings.clone(),
+                    settings: call.settings.clone().into(),
                 };
                 let text = serde_json::to_string(&told).map_err(|error| SqlError::new(error.to_string()))?;
                 store.set_configuration(&text)?;
@@ -377,14 +378,11 @@ impl Directory {
 /// Reads a call; what is wrong with the client's part of it is a SCIM error.
 async fn incoming(
     request: &Request,
+    endpoint: Option<Endpoint>,
     call: Rc<Call>,
     request_id: String,
     took_ms: Vec<u32>,
 ) -> Result<std::result::Result<Incoming, ScimError>> {
-    let endpoint = match Route::parse(request.path()) {
-        Ok(Some(Route::Scim(route))) if route.account == call.account => route.endpoint,
-        _ => None,
-    };
     let Some(endpoint) = endpoint else { return Ok(Err(ScimError::not_found("This path"))) };
     let body = match read(request.body(), BODY_LIMIT).await {
         Ok(body) => body,

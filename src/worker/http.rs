@@ -9,6 +9,7 @@ use crate::log::REQUEST_ID;
 use futures_util::StreamExt;
 use scim_edge_scim::error::Error as ScimError;
 use std::future::Future;
+use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::future_to_promise;
@@ -186,7 +187,7 @@ impl Request {
 /// Headers by their names in lower case.
 #[derive(Clone)]
 pub(crate) struct Headers {
-    known: Vec<(&'static str, Option<String>)>,
+    known: Rc<[(&'static str, Option<String>)]>,
     /// The request that has those that are not known.
     others: Option<web_sys::Request>,
 }
@@ -194,7 +195,12 @@ pub(crate) struct Headers {
 impl Headers {
     /// Just these.
     pub(crate) fn of(known: Vec<(&'static str, Option<String>)>) -> Self {
-        Self { known, others: None }
+        Self { known: known.into(), others: None }
+    }
+
+    /// One of those that were read with the request.
+    pub(crate) fn known(&self, name: &str) -> Option<&str> {
+        self.known.iter().find(|(known, _)| *known == name)?.1.as_deref()
     }
 
     pub(crate) fn get(&self, name: &str) -> Result<Option<String>> {

@@ -6,7 +6,8 @@
 //! call for each cell costs more than SQLite does.
 
 use js_sys::Array;
-use scim_edge_directory::sql::{Bind, Cell, Row, Sql, SqlError};
+use scim_edge_directory::row_text::rows;
+use scim_edge_directory::sql::{Bind, Row, Sql, SqlError};
 use std::cell::RefCell;
 use std::collections::HashMap;
 use wasm_bindgen::prelude::*;
@@ -85,7 +86,7 @@ impl Sql for ObjectSql {
         match usize::try_from(length.map_err(|error| failure(&error))?) {
             Ok(0) => Ok(Vec::new()),
             Ok(length) => rows(&taken(length)?),
-            Err(_) => Err(unreadable()),
+            Err(_) => Err(SqlError::new("rows have no length")),
         }
     }
 
@@ -141,64 +142,6 @@ fn taken(length: usize) -> Result<String, SqlError> {
         }
     }
     Err(SqlError::new("rows do not fit"))
-}
-
-/// The rows in a text as `edge.js` describes it.
-fn rows(text: &str) -> Result<Vec<Row>, SqlError> {
-    let (cells, mut texts) = text.split_once('\n').ok_or_else(unreadable)?;
-    let mut cells = cells.split(',');
-    let columns = cells.next().and_then(|number| number.parse().ok()).ok_or_else(unreadable)?;
-    let is_ascii = texts.is_ascii();
-    let mut rows = Vec::new();
-    let mut cell = cells.next();
-    while let Some(first) = cell {
-        let row: Vec<Cell> = [first]
-            .into_iter()
-            .chain(cells.by_ref())
-            .take(columns)
-            .map(|cell| read(cell, &mut texts, is_ascii))
-            .collect::<Result<_, _>>()?;
-        rows.push(row.into_iter().collect());
-        cell = cells.next();
-    }
-    Ok(rows)
-}
-
-/// One cell; a text is taken from the front of `texts`.
-fn read(cell: &str, texts: &mut &str, is_ascii: bool) -> Result<Cell, SqlError> {
-    match (cell.get(..1), cell.get(1..)) {
-        (Some("t"), Some(length)) => {
-            let units = length.parse().map_err(|_| unreadable())?;
-            let end = if is_ascii { units } else { bytes_of(texts, units) };
-            let (text, rest) = texts.split_at_checked(end).ok_or_else(unreadable)?;
-            *texts = rest;
-            Ok(Cell::Text(text.to_owned()))
-        }
-        (Some("i"), Some(number)) => match number.parse() {
-            Ok(integer) => Ok(Cell::Integer(integer)),
-            Err(_) => number.parse().map(Cell::Real).map_err(|_| unreadable()),
-        },
-        (Some("n"), _) => Ok(Cell::Null),
-        _ => Err(unreadable()),
-    }
-}
-
-/// How many bytes of a text are so many UTF-16 units.
-fn bytes_of(text: &str, units: usize) -> usize {
-    let mut left = units;
-    let mut bytes = 0_usize;
-    for c in text.chars() {
-        match left.checked_sub(c.len_utf16()) {
-            Some(rest) if left > 0 => left = rest,
-            _ => break,
-        }
-        bytes = bytes.saturating_add(c.len_utf8());
-    }
-    bytes
-}
-
-fn unreadable() -> SqlError {
-    SqlError::new("rows are not as they were written")
 }
 
 fn bind(value: &Bind<'_>) -> JsValue {
