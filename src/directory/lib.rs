@@ -6,6 +6,7 @@
 pub mod activity;
 mod answers;
 pub mod audit;
+mod batch;
 pub mod bulk;
 pub mod capabilities;
 pub mod changes;
@@ -19,6 +20,7 @@ mod list;
 mod members;
 pub mod message;
 mod mirror;
+mod names;
 mod page;
 mod part;
 pub mod pass;

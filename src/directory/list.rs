@@ -2,8 +2,10 @@
 //!
 //! Without a filter and a sort, a page is read by its place in the order of creation. With a filter
 //! that an index serves, its candidates are read and each is asked the whole filter; with another, every
-//! resource is read in batches and asked. Totals are always true.
+//! resource is read in batches and asked, or those whose names have a text in them that the filter demands.
+//! Totals are always true.
 
+use crate::batch::{BATCH, Sought};
 use crate::cursor::{Cursor, NAMED};
 use crate::message::{Failure, Request, Response};
 use crate::page::Plain;
@@ -32,9 +34,6 @@ pub(crate) const DEFAULT_COUNT: usize = 100;
 
 /// The most resources in one answer.
 pub(crate) const MAX_COUNT: usize = 1000;
-
-/// Resources read at once by a scan: some 500 KB.
-const BATCH: i64 = 500;
 
 /// What a client asks to see, from a query string or a SearchRequest.
 #[derive(Debug)]
@@ -339,20 +338,21 @@ fn find<S: Sql>(
                 }
                 seqs.sort_unstable();
                 seqs.dedup();
-                for chunk in seqs.chunks(usize::try_from(BATCH).unwrap_or(1)) {
-                    candidates.ask(store.candidates(kind, chunk)?, false, &mut found)?;
+                for chunk in seqs.chunks(BATCH) {
+                    candidates.ask(store.candidates(kind, chunk, &[])?, false, &mut found)?;
                 }
             }
             None => {
-                let needles = matcher.as_ref().map(Matcher::needles).unwrap_or_default();
-                let mut after = behind.take().unwrap_or(i64::MIN);
-                while let Some(last) = store.last_of(kind, after, BATCH)? {
+                let sought = matcher.as_ref().map(Sought::by).unwrap_or_default();
+                let mut next = Some(behind.take().unwrap_or(i64::MIN));
+                while let Some(after) = next {
                     if !turn.goes_on() {
                         turn.end(place, after, found);
                         return Err(Failure::Unfinished);
                     }
-                    candidates.ask(store.between(kind, after, last, &needles)?, false, &mut found)?;
-                    after = last;
+                    let (batch, last) = store.batch(kind, after, &sought)?;
+                    candidates.ask(batch, false, &mut found)?;
+                    next = last;
                 }
             }
         }

@@ -2,7 +2,6 @@
 
 use crate::known_groups::{Group, KnownGroups};
 use crate::page::{Plain, Range, Way};
-use crate::render::OPEN_BASE;
 use crate::sql::{Bind, Counted, Row, Sql, SqlError};
 use scim_edge_scim::endpoint::Kind;
 use scim_edge_scim::fold::fold;
@@ -16,6 +15,7 @@ macro_rules! columns {
         "seq, kind, id, created, modified, version, origin_meta, body"
     };
 }
+pub(crate) use columns;
 
 /// The same, and the numbers of the groups that a user is a member of: what an answer about users shows of
 /// them.
@@ -116,7 +116,7 @@ pub(crate) struct Store<S> {
 }
 
 impl<S: Sql> Store<S> {
-    fn stored(&self, text: &str, binds: &[Bind<'_>]) -> Result<Vec<Stored>, SqlError> {
+    pub(crate) fn stored(&self, text: &str, binds: &[Bind<'_>]) -> Result<Vec<Stored>, SqlError> {
         self.sql.query(text, binds)?.into_iter().map(|mut row| Stored::read(&mut row)).collect()
     }
 
@@ -124,7 +124,7 @@ impl<S: Sql> Store<S> {
         self.sql.query(text, binds)?.into_iter().map(|mut row| Stored::read_with_groups(&mut row)).collect()
     }
 
-    fn integers(&self, text: &str, binds: &[Bind<'_>]) -> Result<Vec<i64>, SqlError> {
+    pub(crate) fn integers(&self, text: &str, binds: &[Bind<'_>]) -> Result<Vec<i64>, SqlError> {
         self.sql.query(text, binds)?.into_iter().map(|mut row| row.integer()).collect()
     }
 
@@ -176,50 +176,6 @@ impl<S: Sql> Store<S> {
         Ok(page)
     }
 
-    /// The number of the last of so many resources behind one.
-    pub(crate) fn last_of(&self, kind: Kind, seq: i64, count: i64) -> Result<Option<i64>, SqlError> {
-        let text = "SELECT max(seq) FROM
-            (SELECT seq FROM resource WHERE kind = ? AND seq > ? ORDER BY seq LIMIT ?)";
-        let found =
-            self.sql.query(text, &[number(kind).into(), seq.into(), count.into()])?.into_iter().next();
-        found.map_or(Ok(None), |mut row| row.maybe_integer())
-    }
-
-    /// The resources behind one and up to another, in the order of creation; where texts are given, only
-    /// those that have them in their JSON, or what may be other spellings of them
-    /// ([`scim_edge_scim::evaluate::Matcher::needles`]).
-    pub(crate) fn between(
-        &self,
-        kind: Kind,
-        after: i64,
-        last: i64,
-        needles: &[&str],
-    ) -> Result<Vec<Stored>, SqlError> {
-        let [kind, after, last]: [Bind<'_>; 3] = [number(kind).into(), after.into(), last.into()];
-        let [first, others @ ..] = needles else {
-            let text = concat!(
-                "SELECT ",
-                columns!(),
-                " FROM resource WHERE kind = ?1 AND seq > ?2 AND seq <= ?3 ORDER BY seq"
-            );
-            return self.stored(text, &[kind, after, last]);
-        };
-        // What holds an open base shows another text than it has.
-        let text = concat!(
-            "SELECT ",
-            columns!(),
-            " FROM resource WHERE kind = ?1 AND seq > ?2 AND seq <= ?3
-                AND (body LIKE ?4 AND body LIKE ?5 AND body LIKE ?6 OR length(body) < octet_length(body)
-                    OR origin_meta IS NOT NULL AND instr(body, ?7)) ORDER BY seq"
-        );
-        let pattern = |text: &str| format!("%{}%", text.replace('%', "_"));
-        let other = |place: usize| others.get(place).map_or_else(|| "%".to_owned(), |text| pattern(text));
-        let (first, second, third) = (pattern(first), other(0), other(1));
-        let patterns = [first.as_str().into(), second.as_str().into(), third.as_str().into()];
-        let [first, second, third] = patterns;
-        self.stored(text, &[kind, after, last, first, second, third, OPEN_BASE.into()])
-    }
-
     /// The resources of these numbers, in the order of creation.
     pub(crate) fn of_seqs(&self, seqs: &[i64]) -> Result<Vec<Stored>, SqlError> {
         let text = concat!(
@@ -228,16 +184,6 @@ impl<S: Sql> Store<S> {
             " FROM resource WHERE seq IN (SELECT value FROM json_each(?)) ORDER BY seq"
         );
         self.stored_with_groups(text, &[json!(seqs).to_string().as_str().into()])
-    }
-
-    /// Those of them that are of a kind, to be looked through.
-    pub(crate) fn candidates(&self, kind: Kind, seqs: &[i64]) -> Result<Vec<Stored>, SqlError> {
-        let text = concat!(
-            "SELECT ",
-            columns!(),
-            " FROM resource WHERE seq IN (SELECT value FROM json_each(?)) AND kind = ? ORDER BY seq"
-        );
-        self.stored(text, &[json!(seqs).to_string().as_str().into(), number(kind).into()])
     }
 
     /// The resources that a lookup leads to, in the order of creation; none where they can be many.
@@ -349,16 +295,21 @@ impl<S: Sql> Store<S> {
     /// Sets a resource's content and makes it a new version.
     pub(crate) fn update(&self, old: &Stored, content: &Content<'_>, now_ms: i64) -> Result<(), SqlError> {
         let columns = Columns::of(old.kind, content.resource);
-        self.sql.query(
-            "UPDATE resource SET modified = ?2, version = version + 1, origin_meta = ?3, body = ?4 WHERE seq = ?1",
-            &[old.seq.into(), now_ms.into(), content.origin_meta.into(), columns.body.as_str().into()],
-        )?;
         let before = old.resource()?;
         let before = Columns::of(old.kind, &before);
-        if (before.name != columns.name) || (before.display != columns.display) {
+        let [seq, now]: [Bind<'_>; 2] = [old.seq.into(), now_ms.into()];
+        let [meta, body]: [Bind<'_>; 2] = [content.origin_meta.into(), columns.body.as_str().into()];
+        if (before.name == columns.name) && (before.display == columns.display) {
             self.sql.query(
-                "UPDATE resource SET name = ?2, display = ?3 WHERE seq = ?1",
-                &[old.seq.into(), columns.name.as_str().into(), columns.display.into()],
+                "UPDATE resource SET modified = ?2, version = version + 1, origin_meta = ?3, body = ?4 WHERE seq = ?1",
+                &[seq, now, meta, body],
+            )?;
+        } else {
+            // In one statement: one of the indexes holds both names and what the body says.
+            self.sql.query(
+                "UPDATE resource SET modified = ?2, version = version + 1, origin_meta = ?3, body = ?4,
+                    name = ?5, display = ?6 WHERE seq = ?1",
+                &[seq, now, meta, body, columns.name.as_str().into(), columns.display.into()],
             )?;
         }
         if before.external_id != columns.external_id {

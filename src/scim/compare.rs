@@ -235,6 +235,15 @@ impl Comparison {
         }
     }
 
+    /// What every text that satisfies it has in it, once that text is folded too. None where case counts: of
+    /// two texts, one may have the other in it and, once both are composed, no longer.
+    pub(crate) fn folded_part(&self) -> Option<&str> {
+        match self.constant {
+            Constant::Folded(_) => self.part(),
+            _ => None,
+        }
+    }
+
     /// Whether one value (none: unassigned) satisfies it.
     pub(crate) fn matches(&self, value: Option<&Value>) -> bool {
         if self.constant == Constant::Unassigned {

@@ -15,6 +15,7 @@ use crate::endpoint::Kind;
 use crate::error::{Error, ScimType};
 use crate::filter::{Filter, Literal, Operator};
 use crate::lookup::{self, Lookup};
+use crate::naming::{self, Demand};
 use crate::needle;
 use crate::path::AttributePath;
 use crate::schema::{Attribute, Mutability, Returned, Schemas, Type};
@@ -114,6 +115,11 @@ impl Matcher {
     /// thought to be in that JSON.
     pub fn needles(&self) -> Vec<&str> {
         needle::of(&self.node)
+    }
+
+    /// What the filter demands of a resource's names; none where it accepts some whatever they are named.
+    pub fn demand(&self) -> Option<Demand<'_>> {
+        naming::of(&self.node)
     }
 }
 

@@ -16,6 +16,7 @@ pub mod instant;
 mod lexer;
 pub mod lookup;
 pub mod member_change;
+pub mod naming;
 mod needle;
 pub mod parser;
 pub mod patch;

@@ -8,13 +8,14 @@ use scim_edge_scim::endpoint::Kind;
 use serde_json::json;
 use support::{Client, native};
 
-const DUMPS: [(i64, &str); 6] = [
+const DUMPS: [(i64, &str); 7] = [
     (1, include_str!("versions/1.sql")),
     (2, include_str!("versions/2.sql")),
     (3, include_str!("versions/3.sql")),
     (4, include_str!("versions/4.sql")),
     (5, include_str!("versions/5.sql")),
     (6, include_str!("versions/6.sql")),
+    (7, include_str!("versions/7.sql")),
 ];
 
 #[test]

@@ -18,13 +18,15 @@ use scim_edge_directory::sql::{Bind, Cell, Row, Sql, SqlError};
 use scim_edge_scim::dialect::Dialect;
 use scim_edge_scim::endpoint::{Endpoint, segments};
 use serde_json::Value;
-use std::cell::Cell as Slot;
+use std::cell::{Cell as Slot, RefCell};
+use std::collections::BTreeSet;
 
 fn endpoint(path: &str) -> Endpoint {
     Endpoint::from_segments(&segments(path).unwrap()).unwrap_or_else(|| panic!("{path} names nothing"))
 }
 
-pub struct Native(pub rusqlite::Connection);
+/// A database, and the texts of the statements that it was asked.
+pub struct Native(pub rusqlite::Connection, pub RefCell<BTreeSet<String>>);
 
 fn failed(error: rusqlite::Error) -> SqlError {
     SqlError::new(error.to_string())
@@ -32,6 +34,9 @@ fn failed(error: rusqlite::Error) -> SqlError {
 
 impl Sql for &Native {
     fn query(&self, text: &str, binds: &[Bind<'_>]) -> Result<Vec<Row>, SqlError> {
+        if !self.1.borrow().contains(text) {
+            self.1.borrow_mut().insert(text.to_owned());
+        }
         let mut statement = self.0.prepare_cached(text).map_err(failed)?;
         let values = binds.iter().map(|bind| match bind {
             Bind::Null => rusqlite::types::Value::Null,
@@ -149,5 +154,5 @@ impl<'a> Client<'a> {
 }
 
 pub fn native() -> Native {
-    Native(rusqlite::Connection::open_in_memory().unwrap())
+    Native(rusqlite::Connection::open_in_memory().unwrap(), RefCell::default())
 }
