@@ -37,8 +37,8 @@ mod time;
 mod write;
 
 use answers::Answers;
-use known_groups::KnownGroups;
 use intent::Intent;
+use known_groups::KnownGroups;
 use message::{Failure, Request, Response};
 use remembered::Remembered;
 use render::{Relations, Renderer, etag};
