@@ -11,7 +11,10 @@ import { keepTime, takeTimes } from "./times.js";
 const BADGES = 1024;
 const CHARACTERS = 4 << 20;
 
-/** By the header, then by the URL up to the query, with `*` for a resource's id. */
+/**
+ * By the header, then by the URL up to the query, with `*` for a resource's id. A map looks for a hash of the whole
+ * header: how long that takes tells nothing of how much of a guess is right.
+ */
 const known = new Map();
 let badges = 0;
 let characters = 0;
