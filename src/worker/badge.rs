@@ -5,6 +5,7 @@
 //! for: the account's document, the credentials, the issuer's keys. Whatever changes those has all of them
 //! forgotten.
 
+use crate::call::Call;
 use crate::caller::Caller;
 use crate::http::Request;
 use crate::log::Line;
@@ -45,17 +46,16 @@ struct Badge<'a> {
     line: Line<'a>,
 }
 
-/// Gives a caller a badge for reads like this one, which he may make; `call` is what the object is told of all of
-/// them.
+/// Gives a caller a badge for reads like this one, which he may make; `call` is what the object is told of it.
 pub(crate) fn offer(
     request: &Request,
     caller: &Caller,
     endpoint: &Endpoint,
     operation: &Operation,
-    call: &str,
+    call: &Call,
 ) -> Result<()> {
     let number = OPERATIONS.iter().position(|name| *name == operation.name);
-    let authorization = request.headers().get("authorization")?;
+    let authorization = request.headers().known("authorization");
     let (Some(number), Some(authorization), Some(until)) = (number, authorization, caller.until_ms) else {
         return Ok(());
     };
@@ -63,6 +63,7 @@ pub(crate) fn offer(
     if request.path().ends_with('/') {
         return Ok(());
     }
+    let Some(call) = call.of_many()? else { return Ok(()) };
     let scope = match (endpoint, request.path().rsplit_once('/')) {
         (Endpoint::Resource(..), Some((above, _))) => format!("{}{above}/*", request.origin()),
         _ => format!("{}{}", request.origin(), request.path()),
@@ -72,13 +73,13 @@ pub(crate) fn offer(
         until: until.min(published::fresh_until(&caller.published)),
         origin: request.origin(),
         account,
-        call,
+        call: &call,
         operation: number,
         is_token: caller.is_token,
         line: Line::of_many(account, operation.name, &caller.holder.name),
     };
     if let Ok(text) = serde_json::to_string(&badge) {
-        give(&authorization, &scope, &text);
+        give(authorization, &scope, &text);
     }
     Ok(())
 }

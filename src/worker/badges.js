@@ -84,4 +84,3 @@ function told(headers) {
   const origin = /^origin;dur=(\d+)$/.exec(headers["server-timing"])?.[1];
   return { cache, originMs: origin === undefined ? null : Number(origin) };
 }
-

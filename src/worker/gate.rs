@@ -66,10 +66,8 @@ pub(crate) async fn handle(
     let call = caller.call(request, &route.base, record, take_times(&route.account));
     let region = region(request, environment, endpoint).filter(|_| call.once.is_none());
     // Where there are copies, which one to ask differs from request to request.
-    if environment.read_copies().is_empty()
-        && let Some(text) = call.of_many()?
-    {
-        badge::offer(request, &caller, endpoint, &operation, &text)?;
+    if environment.read_copies().is_empty() {
+        badge::offer(request, &caller, endpoint, &operation, &call)?;
     }
     call.pass_on(request, environment, region).await
 }
