@@ -10,7 +10,7 @@ import { buildConsole } from "./console-build.mjs";
 import { fail, say, step } from "./log.mjs";
 import { setup } from "./setup.mjs";
 import { root } from "./tools.mjs";
-import { compile, optimise } from "./wasm.mjs";
+import { compile, optimise, quick } from "./wasm.mjs";
 
 const out = join(root, "build");
 
@@ -30,6 +30,12 @@ function fingerprint(...names) {
   return hash.digest("hex");
 }
 
+/** What the Worker's bundle is built from, and how: a quick build never passes for a real one. */
+function workerFingerprint() {
+  const sources = fingerprint("Cargo.toml", "Cargo.lock", "js/build.mjs", "js/wasm.mjs", "docs/openapi.json", "src");
+  return quick ? `${sources} quick` : sources;
+}
+
 /** Runs `make` where what it makes is not of the files that there are now. */
 async function unlessBuilt(stamp, wanted, make) {
   const path = join(out, stamp);
@@ -40,7 +46,7 @@ async function unlessBuilt(stamp, wanted, make) {
 
 /** Builds where needed, and returns the bundle's folder. */
 export async function build() {
-  await unlessBuilt(".built", fingerprint("Cargo.toml", "Cargo.lock", "js/build.mjs", "js/wasm.mjs", "docs/openapi.json", "src"), buildWorker);
+  await unlessBuilt(".built", workerFingerprint(), buildWorker);
   await unlessBuilt(".console", fingerprint("package-lock.json", "js/console-build.mjs", "js/console"), buildConsole);
   return out;
 }

@@ -8,6 +8,7 @@ import { SetupError, fail, say } from "./log.mjs";
 import { output, run } from "./run.mjs";
 import { setup } from "./setup.mjs";
 import { root } from "./tools.mjs";
+import { quick } from "./wasm.mjs";
 
 const HELP = `npm run deploy -- [options]
 
@@ -39,6 +40,7 @@ async function main() {
     throw new SetupError(`${error.message}\n\n${HELP}`);
   }
   if (values.help) return say(HELP);
+  if (quick) throw new SetupError("SCIM_EDGE_BUILD=quick is for development: its bundle is not deployed", "unset SCIM_EDGE_BUILD");
   await setup();
   const env = values.env ? ["--env", values.env] : [];
   const dry = values["dry-run"];

@@ -58,6 +58,18 @@ permissions! {
     ReplicaManage = "scim_replica_manage",
     /// Read the audit and the activity.
     AuditView = "scim_audit_view",
+    /// Change how long the audit is kept.
+    AuditManage = "scim_audit_manage",
+    /// Change the brake's settings, and let through what it stopped.
+    BrakeManage = "scim_brake_manage",
+    /// List and restore deleted resources, and undo a switch of origin.
+    DirectoryRestore = "scim_directory_restore",
+    /// Erase a resource for good, with its history.
+    DirectoryErase = "scim_directory_erase",
+    /// Export the whole account.
+    DirectoryExport = "scim_directory_export",
+    /// Import into the account.
+    DirectoryImport = "scim_directory_import",
 }
 
 impl Permission {
