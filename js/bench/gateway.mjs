@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { admin, scim } from "../demo/client.mjs";
 import { serveIdp } from "../demo/idp.mjs";
-import { files } from "./bundle.mjs";
+import { files, filesIn } from "./bundle.mjs";
 import { fill } from "./people.mjs";
 import { workerd } from "./workerd.mjs";
 
@@ -16,15 +16,15 @@ const ROOT_KEY = "root-key-of-the-benchmark";
 
 /**
  * Starts the gateway; `settings` are the account's beside those that its tokens need; `watched` has its objects tell of
- * themselves and opens workerd's inspector.
+ * themselves and opens workerd's inspector; `bundle` is the folder of another bundle than the one that was built.
  */
-export async function gateway({ users, settings = {}, watched = false, say }) {
+export async function gateway({ users, settings = {}, watched = false, bundle, say }) {
   const state = mkdtempSync(join(tmpdir(), "scim-edge-bench-"));
   const idp = await serveIdp({ port: 0, state });
   const options = {
     state,
     inspected: watched,
-    modules: [...(watched ? WATCHING : []), ...files],
+    modules: [...(watched ? WATCHING : []), ...(bundle ? filesIn(bundle) : files)],
     classes: { ACCOUNT: "Account", DIRECTORY: "Directory" },
     variables: { ROOT_API_KEY: ROOT_KEY, SECRETS_KEY: Buffer.alloc(32, 7).toString("base64"), DEVELOPMENT: "true" },
   };
