@@ -51,8 +51,35 @@ impl Request<'_> {
         if self.permissions.has(permission) {
             return Ok(());
         }
-        Err(Failure::new(403, "NG_ACCESS_DENIED", format!("Missing permission {}", permission.name())))
+        Err(Failure::denied(missing(permission)))
     }
+
+    /// Whether the call stores nothing and only says what it would do. Each parameter of that name counts:
+    /// a value that the gateway does not know must not become a change.
+    pub(crate) fn is_dry_run(&self) -> Result<bool, Failure> {
+        let mut is_dry_run = false;
+        for (_, value) in self.query.iter().filter(|(name, _)| is_dry_run_parameter(name)) {
+            match value.as_str() {
+                "true" => is_dry_run = true,
+                "false" => {}
+                _ => return Err(Failure::invalid(DRY_RUN, "must be true or false")),
+            }
+        }
+        Ok(is_dry_run)
+    }
+}
+
+/// The query parameter of calls that store nothing.
+pub const DRY_RUN: &str = "dryRun";
+
+/// Whether a parameter's name is [`DRY_RUN`]: another case of it must not become a change.
+pub fn is_dry_run_parameter(name: &str) -> bool {
+    name.eq_ignore_ascii_case(DRY_RUN)
+}
+
+/// The sentence for a caller without a permission.
+pub(crate) fn missing(permission: Permission) -> String {
+    format!("Missing permission {}", permission.name())
 }
 
 /// An answer, and the document where the call changed it.
@@ -97,6 +124,11 @@ impl Failure {
             message: format!("Invalid request: {field}: {sentence}"),
             fields: vec![(field.to_owned(), sentence)],
         }
+    }
+
+    /// The caller may not do this (403).
+    pub fn denied(message: impl Into<String>) -> Self {
+        Self::new(403, "NG_ACCESS_DENIED", message)
     }
 
     /// Nothing of that name (404).

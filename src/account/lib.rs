@@ -18,16 +18,36 @@ pub mod supplement;
 
 pub use jwt_rules_api::rule as jwt_rule;
 
-use api::{Failure, Outcome, Request};
+use api::{DRY_RUN, Failure, Handled, Outcome, Request};
 use document::Document;
 use scim_edge_policy::route::AdminRoute;
 
 /// The longest document, in bytes: one value of KV and one row of SQLite, well within their limits.
 pub const DOCUMENT_BYTES: usize = 1 << 20;
 
-/// Handles one admin call on an account. A new document's version is the old one's plus one.
+/// Handles one admin call on an account. A new document's version is the old one's plus one. With
+/// `dryRun=true` there is none, and the answer is the one that the call would have.
 pub fn handle(document: &Document, request: &Request<'_>) -> Outcome {
-    let handled = match request.route {
+    let handled = request.is_dry_run().and_then(|is_dry_run| {
+        if is_dry_run && matches!(request.route, AdminRoute::Tokens | AdminRoute::Token(_)) {
+            let sentence = "this call has no dry run: a key that is not stored opens nothing";
+            return Err(Failure::invalid(DRY_RUN, sentence));
+        }
+        let (data, changed) = answer(document, request)?;
+        Ok((data, changed.filter(|_| !is_dry_run)))
+    });
+    match handled {
+        Ok((data, changed)) => {
+            Outcome { status: 200, body: api::success(data, request.correlation_id), changed }
+        }
+        Err(failure) => {
+            Outcome { status: failure.status, body: failure.body(request.correlation_id), changed: None }
+        }
+    }
+}
+
+fn answer(document: &Document, request: &Request<'_>) -> Handled {
+    let (data, changed) = match request.route {
         AdminRoute::Settings => settings_api::handle(document, request),
         AdminRoute::Setting(which) => settings_api::get(document, request, which),
         AdminRoute::JwtRules => jwt_rules_api::handle(document, request, None),
@@ -40,26 +60,11 @@ pub fn handle(document: &Document, request: &Request<'_>) -> Outcome {
         AdminRoute::RoleAssignment(which) => roles_api::assignments(document, request, Some(which)),
         AdminRoute::Tokens => api_keys_api::handle(document, request, None),
         AdminRoute::Token(which) => api_keys_api::handle(document, request, Some(which)),
-    };
-    let handled = handled.and_then(|(data, changed)| match changed {
-        Some(mut new) => {
-            new.version = document.version.saturating_add(1);
-            if new.to_json().len() > DOCUMENT_BYTES {
-                return Err(Failure::invalid(
-                    "body",
-                    "the account's configuration would be longer than 1 MiB",
-                ));
-            }
-            Ok((data, Some(new)))
-        }
-        None => Ok((data, None)),
-    });
-    match handled {
-        Ok((data, changed)) => {
-            Outcome { status: 200, body: api::success(data, request.correlation_id), changed }
-        }
-        Err(failure) => {
-            Outcome { status: failure.status, body: failure.body(request.correlation_id), changed: None }
-        }
+    }?;
+    let Some(mut new) = changed else { return Ok((data, None)) };
+    new.version = document.version.saturating_add(1);
+    if new.to_json().len() > DOCUMENT_BYTES {
+        return Err(Failure::invalid("body", "the account's configuration would be longer than 1 MiB"));
     }
+    Ok((data, Some(new)))
 }

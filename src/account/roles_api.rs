@@ -182,7 +182,7 @@ pub(crate) fn may_grant(request: &Request<'_>, permissions: Permissions) -> Resu
     if request.permissions.has_all(permissions) {
         return Ok(());
     }
-    Err(Failure::new(403, "NG_ACCESS_DENIED", "Nobody can grant permissions that he does not have"))
+    Err(Failure::denied("The caller can grant only permissions that the caller has"))
 }
 
 /// A random name in the characters of identifiers.

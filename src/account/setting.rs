@@ -3,6 +3,7 @@
 use crate::document::Document;
 use crate::supplement::Supplement;
 use scim_edge_policy::algorithm::Algorithm;
+use scim_edge_policy::permission::Permission;
 use scim_edge_policy::rule::MAX_SKEW_SECONDS;
 use scim_edge_policy::url;
 
@@ -70,6 +71,8 @@ pub struct Definition {
     pub allowed: &'static [&'static str],
     /// Stored sealed, never shown.
     pub secret: bool,
+    /// The permission that changing it needs.
+    pub edit: Permission,
     /// What is wrong with a value, as a sentence.
     check: fn(&str, &Document, bool) -> Result<(), String>,
 }
@@ -168,9 +171,17 @@ pub static DEFINITIONS: [Definition; 18] = [
             |_, _, _| Ok(()),
         )
     },
-    define(AUDIT_RETENTION, "How many days the SCIM audit is kept", EDGE_GROUP, Some("90"), |value, _, _| {
-        is_number(value, 1, 3_650)
-    }),
+    Definition {
+        // A caller who could shorten it could remove the traces of what he did.
+        edit: Permission::AuditManage,
+        ..define(
+            AUDIT_RETENTION,
+            "How many days the SCIM audit is kept",
+            EDGE_GROUP,
+            Some("90"),
+            |value, _, _| is_number(value, 1, 3_650),
+        )
+    },
     Definition {
         allowed: &["tolerant", "strict"],
         ..define(DIALECT, "How strictly SCIM is read", EDGE_GROUP, Some("tolerant"), |_, _, _| Ok(()))
@@ -184,7 +195,8 @@ const fn define(
     default: Option<&'static str>,
     check: fn(&str, &Document, bool) -> Result<(), String>,
 ) -> Definition {
-    Definition { identifier, name, group, default, allowed: &[], secret: false, check }
+    let edit = Permission::SettingEdit;
+    Definition { identifier, name, group, default, allowed: &[], secret: false, edit, check }
 }
 
 /// The members of a comma-separated list.

@@ -3,9 +3,10 @@
 //! A PUT carries a list of changes. As in the reference system each stands alone: a good one takes
 //! effect, a bad one is answered with its reason and changes nothing. All of them are checked before
 //! any is stored, and what takes effect does so at once. With `dryRun=true` nothing does: a form asks
-//! what is wrong with what is being typed.
+//! what is wrong with what is being typed. Each setting names the permission that changing it needs; a
+//! call that is permitted none of its changes is refused as a whole.
 
-use crate::api::{BODY, Failure, Handled, Request};
+use crate::api::{BODY, Failure, Handled, Request, missing};
 use crate::document::{Document, SettingValue};
 use crate::secret;
 use crate::setting::{
@@ -21,6 +22,34 @@ const CHANGES: usize = 100;
 
 /// What a secret is shown as.
 const MASK: &str = "******";
+
+/// Why a change has no effect.
+struct Problem {
+    sentence: String,
+    /// Whether the caller may not make it, however it is put.
+    is_denied: bool,
+}
+
+impl From<String> for Problem {
+    fn from(sentence: String) -> Self {
+        Self { sentence, is_denied: false }
+    }
+}
+
+impl From<&str> for Problem {
+    fn from(sentence: &str) -> Self {
+        Self::from(sentence.to_owned())
+    }
+}
+
+impl Problem {
+    fn denied(sentence: String) -> Self {
+        Self { sentence, is_denied: true }
+    }
+}
+
+/// What became of each change, by the identifier of its setting.
+type Outcomes = Vec<(String, Result<(), Problem>)>;
 
 pub(crate) fn handle(document: &Document, request: &Request<'_>) -> Handled {
     match request.method {
@@ -72,7 +101,9 @@ pub(crate) fn may_view(request: &Request<'_>) -> Result<(), Failure> {
 }
 
 fn change(document: &Document, request: &Request<'_>) -> Handled {
-    request.needs(Permission::SettingEdit)?;
+    if !DEFINITIONS.iter().any(|definition| request.permissions.has(definition.edit)) {
+        request.needs(Permission::SettingEdit)?;
+    }
     let body = scim_edge_json::parse(request.body, BODY)
         .map_err(|error| Failure::invalid("body", error.to_string()))?;
     let Value::Array(items) = body else {
@@ -82,20 +113,26 @@ fn change(document: &Document, request: &Request<'_>) -> Handled {
         return Err(Failure::invalid("body", format!("must have 1 to {CHANGES} settings")));
     }
     let mut new = document.clone();
-    let mut outcomes: Vec<(String, Result<(), String>)> = Vec::new();
+    let mut outcomes = Outcomes::new();
     for item in &items {
         let identifier = item.get("identifier").and_then(Value::as_str).unwrap_or_default().to_owned();
         let outcome = apply(&mut new, request, &identifier, item);
         outcomes.push((identifier, outcome));
     }
     refuse_shared_keys(document, &mut new, &mut outcomes);
-    let changed = new.settings != document.settings && request.parameter("dryRun") != Some("true");
+    let denied = outcomes.iter().map(|(_, outcome)| outcome.as_ref().err().filter(|why| why.is_denied));
+    if let Some(all) = denied.collect::<Option<Vec<_>>>()
+        && let Some(why) = all.first()
+    {
+        return Err(Failure::denied(why.sentence.clone()));
+    }
+    let changed = new.settings != document.settings;
     let answers =
         outcomes.iter().map(|(identifier, outcome)| answer(&new, request, identifier, outcome)).collect();
     Ok((Value::Array(answers), changed.then_some(new)))
 }
 
-fn apply(new: &mut Document, request: &Request<'_>, identifier: &str, item: &Value) -> Result<(), String> {
+fn apply(new: &mut Document, request: &Request<'_>, identifier: &str, item: &Value) -> Result<(), Problem> {
     let known = definition(identifier);
     if let Some(scope) = narrower_scope(request) {
         return Err(match known {
@@ -103,12 +140,16 @@ fn apply(new: &mut Document, request: &Request<'_>, identifier: &str, item: &Val
                 format!("Setting- {} cannot be overridden at the current scope", definition.name)
             }
             None => not_applicable(identifier, scope),
-        });
+        }
+        .into());
     }
     let definition = known.ok_or_else(|| not_applicable(identifier, "ACCOUNT"))?;
+    if !request.permissions.has(definition.edit) {
+        return Err(Problem::denied(missing(definition.edit)));
+    }
     match item.get("allowOverrides") {
         None | Some(Value::Null | Value::Bool(false)) => {}
-        Some(_) => return Err("allowOverrides must be false: the setting exists in accounts only".to_owned()),
+        Some(_) => return Err("allowOverrides must be false: the setting exists in accounts only".into()),
     }
     let value = match item.get("updateType").and_then(Value::as_str) {
         Some("RESTORE") => {
@@ -116,12 +157,12 @@ fn apply(new: &mut Document, request: &Request<'_>, identifier: &str, item: &Val
             return Ok(());
         }
         Some("UPDATE") => item.get("value"),
-        _ => return Err("updateType must be UPDATE or RESTORE".to_owned()),
+        _ => return Err("updateType must be UPDATE or RESTORE".into()),
     };
     let value = match value {
         Some(Value::String(text)) => text.trim().to_owned(),
         Some(Value::Number(number)) => number.to_string(),
-        _ => return Err("value must be a string".to_owned()),
+        _ => return Err("value must be a string".into()),
     };
     definition.check(&value, new, request.development)?;
     let value = if definition.secret && value != PASSTHROUGH {
@@ -142,7 +183,7 @@ fn seal(document: &Document, request: &Request<'_>, identifier: &str, value: &st
 /// Key sets that sign for many tenants say nothing about whose token it is: the rule must. Looked at
 /// when all changes are in, so that their order does not matter; the change of the URL, or else of
 /// whatever took the tenant out of the rule, is undone.
-fn refuse_shared_keys(old: &Document, new: &mut Document, outcomes: &mut [(String, Result<(), String>)]) {
+fn refuse_shared_keys(old: &Document, new: &mut Document, outcomes: &mut Outcomes) {
     let open = |document: &Document| {
         let value =
             |identifier: &str| document.settings.get(identifier).map(|setting| setting.value.as_str());
@@ -162,12 +203,12 @@ fn refuse_shared_keys(old: &Document, new: &mut Document, outcomes: &mut [(Strin
                 Some(value) => new.settings.insert(identifier.clone(), value.clone()),
                 None => new.settings.remove(identifier.as_str()),
             };
-            *outcome = Err(sentence.to_owned());
+            *outcome = Err(sentence.into());
         }
     }
 }
 
-fn answer(new: &Document, request: &Request<'_>, identifier: &str, outcome: &Result<(), String>) -> Value {
+fn answer(new: &Document, request: &Request<'_>, identifier: &str, outcome: &Result<(), Problem>) -> Value {
     match (outcome, definition(identifier)) {
         (Ok(()), Some(definition)) => json!({
             "identifier": identifier,
@@ -177,8 +218,8 @@ fn answer(new: &Document, request: &Request<'_>, identifier: &str, outcome: &Res
             "errorMessage": null,
         }),
         (Ok(()), None) => Value::Null,
-        (Err(sentence), _) => {
-            json!({ "identifier": identifier, "updateStatus": false, "errorMessage": sentence })
+        (Err(problem), _) => {
+            json!({ "identifier": identifier, "updateStatus": false, "errorMessage": problem.sentence })
         }
     }
 }

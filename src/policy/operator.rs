@@ -1,8 +1,10 @@
 //! Operators' calls: what is asked of the gateway about an account, below its SCIM base and beside SCIM. They
 //! are opened by the gateway's own keys, never by an issuer's token.
 
+use crate::operation::needed;
 use crate::permission::{Permission, Permissions};
 use crate::refusal::{Reason, Refusal};
+use scim_edge_scim::endpoint::Kind;
 
 /// A call, named by the last segment of its path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,9 +97,31 @@ impl OperatorCall {
     }
 }
 
+/// Whether a caller of `.changes` may send a whole resource of a kind, which the copy then shows, instead of
+/// its id, which has the origin asked. A copy that can be told anything can be written to.
+pub fn permit_whole(held: Permissions, kind: Kind) -> Result<(), Refusal> {
+    match needed("PUT", kind).iter().find(|permission| !held.has(*permission)) {
+        Some(missing) => Err(Refusal::new(Reason::PermissionMissing, missing.name())),
+        None => Ok(()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_whole_resource_needs_the_permission_to_manage_its_kind() {
+        let held = |permission| Permissions::from_iter([Permission::ReplicaManage, permission]);
+        assert!(permit_whole(held(Permission::UserManage), Kind::User).is_ok());
+        assert!(permit_whole(held(Permission::GroupManage), Kind::Group).is_ok());
+        let refusal = permit_whole(held(Permission::UserManage), Kind::Group).unwrap_err();
+        assert_eq!(
+            (refusal.reason, refusal.detail.as_str()),
+            (Reason::PermissionMissing, "core_usergroup_manage")
+        );
+        assert!(permit_whole(held(Permission::GroupManage), Kind::User).is_err());
+    }
 
     #[test]
     fn each_has_a_path_and_a_permission_of_its_own_kind() {

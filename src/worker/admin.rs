@@ -5,7 +5,7 @@ use crate::environment::{Environment, now_ms};
 use crate::http::{BODY_LIMIT, BodyError, Request, Response, answer, read};
 use crate::log::Record;
 use crate::published;
-use scim_edge_account::api::Failure;
+use scim_edge_account::api::{Failure, is_dry_run_parameter};
 use scim_edge_policy::credentials::ApiKey;
 use scim_edge_policy::refusal::Reason;
 use scim_edge_policy::route::{AdminRoute, is_account_identifier};
@@ -126,6 +126,12 @@ async fn call(
         published::learn(document.clone(), now_ms);
     }
     Ok(Ok(reply))
+}
+
+/// Whether a request asks for a dry run. A call that has none refuses it: its caller expects that nothing is
+/// stored.
+pub(crate) fn names_dry_run(request: &Request) -> bool {
+    form_urlencoded::parse(request.query().as_bytes()).any(|(name, _)| is_dry_run_parameter(&name))
 }
 
 /// Asks the account's object.

@@ -6,13 +6,14 @@
 //! after a day, the directory's mark by an alarm. Deleting again finishes what was interrupted.
 
 use crate::account::Account;
+use crate::admin::names_dry_run;
 use crate::directory::{Directory, internal};
 use crate::environment::{Environment, now_ms};
 use crate::http::{Request, Response, answer, read};
 use crate::log::Record;
 use crate::near::name;
 use crate::published;
-use scim_edge_account::api::{Failure, success};
+use scim_edge_account::api::{DRY_RUN, Failure, success};
 use scim_edge_account::published::Published;
 use scim_edge_policy::refusal::Reason;
 use serde::{Deserialize, Serialize};
@@ -62,6 +63,8 @@ pub(crate) async fn handle(
         Some(Failure::unauthenticated())
     } else if request.method() != "DELETE" {
         Some(Failure::method())
+    } else if names_dry_run(request) {
+        Some(Failure::invalid(DRY_RUN, "this call has no dry run, and was not made"))
     } else {
         None
     };

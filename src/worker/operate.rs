@@ -9,7 +9,8 @@ use futures_util::{StreamExt, stream};
 use scim_edge_account::published::DirectorySettings;
 use scim_edge_directory::circuit::Position;
 use scim_edge_directory::pass::{Purpose, modified};
-use scim_edge_policy::operator::OperatorCall;
+use scim_edge_policy::operator::{OperatorCall, permit_whole};
+use scim_edge_policy::permission::Permissions;
 use scim_edge_scim::endpoint::Kind;
 use scim_edge_scim::error::{Error as ScimError, ScimType};
 use serde_json::{Value, json};
@@ -44,7 +45,7 @@ impl Directory {
         match operator {
             OperatorCall::Resync => self.want(Purpose::Resync, &settings).await,
             OperatorCall::Check => self.want(Purpose::Check, &settings).await,
-            OperatorCall::Changes => self.changes(request, &origin).await,
+            OperatorCall::Changes => self.changes(request, call.permissions, &origin).await,
             _ => scim_error(&ScimError::not_found("This path"), &[]),
         }
     }
@@ -135,11 +136,14 @@ impl Directory {
     }
 
     /// Takes over what is said to have changed at the origin.
-    async fn changes(&self, request: &Request, origin: &Origin) -> Result<Response> {
+    async fn changes(&self, request: &Request, held: Permissions, origin: &Origin) -> Result<Response> {
         let resources = match resources(request).await {
             Ok(resources) => resources,
             Err(error) => return scim_error(&error, &[]),
         };
+        if let Err(error) = permit_wholes(held, &resources) {
+            return scim_error(&error, &[]);
+        }
         let (mut refreshed, mut removed, mut failed) = (0_usize, 0_usize, Vec::new());
         let each = resources.iter().map(|one| async move { (one, self.change(one, origin).await) });
         let mut done = stream::iter(each).buffer_unordered(AT_ONCE);
@@ -156,9 +160,7 @@ impl Directory {
     }
 
     async fn change(&self, one: &Value, origin: &Origin) -> Result<Change> {
-        let kind = one.get("type").and_then(Value::as_str);
-        let kind = Kind::ALL.into_iter().find(|known| kind == Some(known.name()));
-        let (Some(kind), Some(id)) = (kind, named(one)) else {
+        let (Some(kind), Some(id)) = (kind(one), named(one)) else {
             return Ok(Change::Failed("type must be User or Group, and id (or resource.id) a string"));
         };
         let store = self.store()?;
@@ -189,6 +191,28 @@ impl Directory {
         let is_known = unknown.iter().all(|intent| intent.kind != kind || intent.id.as_deref() != Some(id));
         let stored = store.origin_modified(kind, id).map_err(internal)?;
         Ok(is_whole && is_known && stored.zip(modified(shown)).is_some_and(|(stored, sent)| stored < sent))
+    }
+}
+
+/// The kind of a resource that was said to have changed.
+fn kind(one: &Value) -> Option<Kind> {
+    let name = one.get("type").and_then(Value::as_str);
+    Kind::ALL.into_iter().find(|known| name == Some(known.name()))
+}
+
+/// Refuses all of them if one is whole and the caller may not manage its kind.
+fn permit_wholes(held: Permissions, resources: &[Value]) -> std::result::Result<(), ScimError> {
+    let mut whole = resources.iter().filter(|one| one.get("resource").is_some()).filter_map(kind);
+    let refusal = whole.find_map(|kind| permit_whole(held, kind).err());
+    match refusal {
+        Some(refusal) => {
+            let sentence = format!(
+                "A whole resource is taken from callers with {}; send its type and id, and the origin is asked",
+                refusal.detail
+            );
+            Err(ScimError::status(403, sentence))
+        }
+        None => Ok(()),
     }
 }
 

@@ -1,12 +1,14 @@
 //! The operators' API: what is asked of the gateway about an account, beside SCIM. The gateway's own keys open
 //! it, as `x-api-key` or as a bearer's; an issuer's token never does.
 
+use crate::admin::names_dry_run;
 use crate::audit;
 use crate::caller::{Caller, by_key, refuse};
 use crate::environment::{Environment, now_ms};
 use crate::http::{BodyError, Request, Response, answer, read, scim_error};
 use crate::keys::{self, Keys};
 use crate::log::Record;
+use scim_edge_account::api::DRY_RUN;
 use scim_edge_json::{Limits, parse_object};
 use scim_edge_policy::credentials::Credentials;
 use scim_edge_policy::explanation::Explanation;
@@ -43,6 +45,10 @@ pub(crate) async fn handle(
     }
     if let Err(refusal) = call.permit(caller.holder.permissions) {
         return refuse(record, request, &route.base, &refusal);
+    }
+    if call.method() != "GET" && names_dry_run(request) {
+        let sentence = format!("{DRY_RUN}: this call has no dry run, and was not made");
+        return scim_error(&ScimError::new(ScimType::InvalidValue, sentence), &[]);
     }
     let answered = match call {
         OperatorCall::Audit => return audit::list(request, environment, &caller.published).await,
@@ -86,7 +92,12 @@ async fn directory(
     route: &OperatorRoute,
     caller: Caller,
 ) -> Result<Response> {
-    caller.call(request, &route.base, record, Vec::new()).pass_on(request, environment, None).await
+    let call = caller.call(request, &route.base, record, Vec::new());
+    let answered = call.pass_on(request, environment, None).await?;
+    if answered.status == 403 {
+        record.refused_with(Reason::PermissionMissing.code());
+    }
+    Ok(answered)
 }
 
 /// Every check of a token, and what its bearer may do. Neither the token nor its signature is in the answer.

@@ -507,3 +507,69 @@ fn named_rules() {
     account.permissions = built_in_role("_scim_provisioner").unwrap();
     account.refused(403, "NG_ACCESS_DENIED", "PUT", &path("rule1"), rule(json!({})));
 }
+
+#[test]
+fn a_dry_run_of_any_call_stores_nothing_and_of_a_key_is_refused() {
+    let mut account = Account::new();
+    account.service_account("sa");
+    let assignment = json!({ "roleIdentifier": "_scim_provisioner", "principal": { "identifier": "sa", "type": "SERVICE_ACCOUNT" } });
+    let made = account.ok("POST", "/authz/api/roleassignments", assignment.clone());
+    let assigned =
+        format!("/authz/api/roleassignments/{}", made["roleAssignment"]["identifier"].as_str().unwrap());
+    let rule = json!({ "jwksUrl": "https://idp.example.com/keys", "serviceAccount": "sa",
+        "claims": [{ "field": "sub", "value": "x" }] });
+    account.ok("PUT", "/ng/api/settings/jwt-rules/kept", rule.clone());
+    let role = json!({ "identifier": "r", "name": "R", "permissions": [] });
+    account.ok("POST", "/authz/api/roles", role.clone());
+    let before = account.document.clone();
+    let setting = json!([{ "identifier": setting::DIALECT, "value": "strict", "updateType": "UPDATE" }]);
+    for (method, path, body) in [
+        ("PUT", "/ng/api/settings", setting),
+        ("PUT", "/ng/api/settings/jwt-rules/new", rule.clone()),
+        ("PUT", "/ng/api/settings/jwt-rules/kept", rule),
+        ("DELETE", "/ng/api/settings/jwt-rules/kept", Value::Null),
+        ("POST", "/ng/api/serviceaccount", json!({ "identifier": "new", "name": "N" })),
+        ("PUT", "/ng/api/serviceaccount/sa", json!({ "identifier": "sa", "name": "M" })),
+        ("DELETE", "/ng/api/serviceaccount/sa", Value::Null),
+        ("POST", "/authz/api/roles", json!({ "identifier": "new", "name": "R", "permissions": [] })),
+        ("PUT", "/authz/api/roles/r", role),
+        ("DELETE", "/authz/api/roles/r", Value::Null),
+        ("POST", "/authz/api/roleassignments", assignment),
+        ("DELETE", &assigned, Value::Null),
+    ] {
+        for query in ["dryRun=true", "dryrun=true", "dryRun=false&dryRun=true"] {
+            account.ok(method, &format!("{path}?{query}"), body.clone());
+            assert_eq!(account.document, before, "{method} {path}?{query}");
+        }
+        for query in ["dryRun=1", "dryRun=", "dryRun=True"] {
+            let target = format!("{path}?{query}");
+            let answer = account.refused(400, "INVALID_REQUEST", method, &target, body.clone());
+            assert_eq!(answer["errors"][0]["fieldId"], "dryRun", "{target}");
+        }
+    }
+    let minted = json!({ "apiKeyType": "SERVICE_ACCOUNT", "parentIdentifier": "sa" });
+    account.refused(400, "INVALID_REQUEST", "POST", "/ng/api/token?dryRun=true", minted.clone());
+    account.ok("POST", "/ng/api/token?dryRun=false", minted);
+}
+
+#[test]
+fn a_setting_is_changed_with_the_permission_that_it_names() {
+    let change = |identifier: &str, value: Value| json!({ "identifier": identifier, "value": value, "updateType": "UPDATE" });
+    let retention = || change(setting::AUDIT_RETENTION, json!("1"));
+    let dialect = || change(setting::DIALECT, json!("strict"));
+    let mut account = Account::new();
+    account.permissions = Permissions::from_iter([Permission::SettingEdit]);
+    let answer = account.refused(403, "NG_ACCESS_DENIED", "PUT", "/ng/api/settings", json!([retention()]));
+    assert_eq!(answer["message"], "Missing permission scim_audit_manage");
+    let restore = json!([{ "identifier": setting::AUDIT_RETENTION, "updateType": "RESTORE" }]);
+    account.refused(403, "NG_ACCESS_DENIED", "PUT", "/ng/api/settings", restore);
+    let both = account.ok("PUT", "/ng/api/settings", json!([retention(), dialect()]));
+    assert_eq!(both[0]["errorMessage"], "Missing permission scim_audit_manage");
+    assert_eq!(both[1]["updateStatus"], true);
+    account.permissions = Permissions::from_iter([Permission::AuditManage]);
+    account.refused(403, "NG_ACCESS_DENIED", "PUT", "/ng/api/settings", json!([dialect()]));
+    let done = account.ok("PUT", "/ng/api/settings", json!([retention()]));
+    assert_eq!((&done[0]["updateStatus"], &done[0]["setting"]["value"]), (&json!(true), &json!("1")));
+    account.permissions = Permissions::all().iter().filter(|one| *one != Permission::SettingEdit).collect();
+    account.refused(403, "NG_ACCESS_DENIED", "PUT", "/ng/api/settings", json!([dialect()]));
+}

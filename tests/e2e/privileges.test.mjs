@@ -1,0 +1,71 @@
+// Who may do what: no permission carries its holder further than it says.
+
+import assert from "node:assert/strict";
+import { after, test } from "node:test";
+import { USER, start, until } from "./harness.mjs";
+import { origin } from "./scripted-origin.mjs";
+
+const gateway = await start();
+after(() => gateway.stop());
+
+/** A key of an account with just these permissions. */
+async function keyWith(account, name, permissions) {
+  const calls = gateway.admin(account);
+  await calls.data("POST", "/authz/api/roles", { identifier: `role_${name}`, name, permissions });
+  await calls.serviceAccount(name, `role_${name}`);
+  return calls.mint(name);
+}
+
+/** An operator's call. */
+async function operate(account, key, method, call, body) {
+  const response = await fetch(`${gateway.url}/ng/api/scim/account/${account}/${call}`, {
+    method,
+    headers: { "x-api-key": key },
+    body: body === undefined ? undefined : JSON.stringify(body),
+  });
+  const text = await response.text();
+  return { status: response.status, body: text === "" ? undefined : JSON.parse(text) };
+}
+
+test(".changes: a whole resource needs the permission to manage its kind, an id does not", async (t) => {
+  const it = await origin(2);
+  t.after(() => it.stop());
+  const shows = it.behave;
+  it.behave = (request) => shows?.(request);
+  const client = await gateway.account("told", { scim_origin_url: it.base });
+  await client.get("/Users");
+  await until(async () => (await operate("told", gateway.rootKey, "GET", ".replica")).body.state === "live");
+  const replica = await keyWith("told", "replica", ["scim_replica_manage"]);
+  const manager = await keyWith("told", "manager", ["scim_replica_manage", "core_user_manage"]);
+  const whole = { type: "User", resource: { schemas: [USER], id: "u0", userName: "planted@example.com", meta: { lastModified: "2099-01-01T00:00:00Z" } } };
+  const byId = { type: "User", id: "u1" };
+  for (const resources of [[whole], [byId, whole]]) {
+    const refused = await operate("told", replica, "POST", ".changes", { resources });
+    assert.equal(refused.status, 403);
+    assert.match(refused.body.detail, /core_user_manage/);
+  }
+  assert.equal((await client.get("/Users/u0")).body.userName, "user0@example.com");
+  it.store.Users.get("u1").title = "changed behind";
+  assert.deepEqual((await operate("told", replica, "POST", ".changes", { resources: [byId] })).body, { refreshed: 1, removed: 0, failed: [] });
+  assert.equal((await client.get("/Users/u1")).body.title, "changed behind");
+  const group = { type: "Group", resource: { id: "g", displayName: "G", members: [] } };
+  assert.equal((await operate("told", manager, "POST", ".changes", { resources: [group] })).status, 403);
+  assert.equal((await operate("told", manager, "POST", ".changes", { resources: [whole] })).status, 200);
+});
+
+test("dryRun: what has none refuses it, and does nothing", async () => {
+  const client = await gateway.account("dry");
+  const calls = gateway.admin("dry");
+  const rule = { jwksUrl: "https://idp.example.com/keys", serviceAccount: "provisioner", claims: [{ field: "sub", value: "x" }] };
+  const shown = await calls.data("PUT", "/ng/api/settings/jwt-rules/one?dryRun=true", rule);
+  assert.equal(shown.name, "one");
+  assert.deepEqual(await calls.data("GET", "/ng/api/settings/jwt-rules"), []);
+  const remove = await fetch(`${gateway.url}/ng/api/accounts/dry?dryRun=true`, { method: "DELETE", headers: { "x-api-key": gateway.rootKey } });
+  assert.equal(remove.status, 400);
+  assert.equal((await client.get("/Users")).status, 200);
+  for (const call of [".resync", ".check", ".changes"]) {
+    const answer = await operate("dry", gateway.rootKey, "POST", `${call}?dryRun=true`, { resources: [] });
+    assert.equal(answer.status, 400);
+    assert.match(answer.body.detail, /dryRun/);
+  }
+});
