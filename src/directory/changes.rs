@@ -89,6 +89,9 @@ pub struct Page {
     /// All of them, where one has changed.
     pub(crate) extensions: Option<Vec<ExtensionRow>>,
     pub(crate) tally: Vec<(i64, i64)>,
+    /// The generation of the tables, so that a cursor of one copy is valid at the others.
+    #[serde(default)]
+    pub(crate) generation: i64,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -219,6 +222,7 @@ impl<S: Sql> Directory<S> {
             left: Vec::new(),
             extensions: None,
             tally: self.tallies()?,
+            generation: self.store.generation()?,
         };
         match page.mark.rest.clone() {
             Some(Rest::Resources(after)) => self.add_resources(after, entries, &mut page)?,

@@ -6,7 +6,7 @@
 //! Totals are always true.
 
 use crate::batch::{BATCH, Sought};
-use crate::cursor::{Cursor, NAMED};
+use crate::cursor::{Cursor, Keyset, RowKey, expired};
 use crate::message::{Failure, Request, Response};
 use crate::page::Plain;
 use crate::render::{OPEN_BASE, Relations, Renderer};
@@ -52,10 +52,18 @@ struct Wanted {
 
 /// A resource of the list, by its number, and what it sorts by.
 pub(crate) struct Found {
+    /// The place of its kind among those asked for.
+    place: usize,
     seq: i64,
     key: Option<Key>,
     /// The resource itself, where few were looked at.
     stored: Option<Stored>,
+}
+
+impl Found {
+    fn row_key(&self) -> RowKey<'_> {
+        RowKey { place: self.place, seq: self.seq, key: self.key.as_ref() }
+    }
 }
 
 /// Answers a query in the URL.
@@ -210,15 +218,28 @@ fn answer<S: Sql>(
         None | Some("") => None,
         Some(text) => Some(Cursor::parse(text, &wanted.sign)?),
     };
+    let generation = if wanted.cursor.is_some() { store.generation()? } else { 0 };
+    if cursor.as_ref().is_some_and(|cursor| cursor.generation != generation) {
+        return Err(expired().into());
+    }
     let page = match (wanted.filter.as_ref(), wanted.sort_by.as_ref(), kinds) {
         (None, None, &[kind]) => plain_page(store, kind, wanted, cursor.as_ref())?,
-        _ => cut(find(store, &renderer, kinds, wanted, scan)?, wanted, cursor.as_ref()),
+        _ => {
+            let (found, sorter) =
+                find(store, &renderer, kinds, wanted, scan).map_err(|failure| match (failure, &cursor) {
+                    // The query was valid when the cursor was made: an attribute's definition has changed since.
+                    (Failure::Scim(_), Some(_)) => expired().into(),
+                    (failure, _) => failure,
+                })?;
+            cut(found, sorter.as_ref(), wanted, cursor.as_ref())?
+        }
     };
     let before =
         format!("{{\"schemas\":[\"{LIST_RESPONSE}\"],\"totalResults\":{},\"itemsPerPage\":", page.total);
     let behind = match (&wanted.cursor, &page.next) {
         (None, _) => format!(",\"startIndex\":{},\"Resources\":[", wanted.start),
-        (Some(_), Some(next)) => {
+        (Some(_), Some(end)) => {
+            let next = Cursor { generation, end: end.clone() };
             format!(",\"nextCursor\":\"{}\",\"Resources\":[", next.to_text(&wanted.sign))
         }
         (Some(_), None) => ",\"Resources\":[".to_owned(),
@@ -238,7 +259,8 @@ fn answer<S: Sql>(
 
 struct Page {
     total: usize,
-    next: Option<Cursor>,
+    /// The last resource of this page, if there is another page.
+    next: Option<Keyset>,
     shown: Shown,
 }
 
@@ -279,24 +301,20 @@ fn plain_page<S: Sql>(
         let place = Plain::Place { skip: integer(wanted.start.saturating_sub(1)), count, total: all };
         return Ok(Page { total, next: None, shown: Shown::Plain(kind, place) });
     }
-    let (before, after) =
-        cursor.map_or((0, 0), |cursor| (cursor.shown, cursor.last.last().copied().unwrap_or(0)));
+    let after = cursor.map_or(0, |cursor| cursor.end.seq);
     let range = store.range_after(kind, after, count)?;
-    let next = (range.goes_on && range.count > 0).then(|| Cursor {
-        last: vec![range.last],
-        shown: before.saturating_add(usize::try_from(range.count).unwrap_or(0)),
-    });
+    let next = (range.goes_on && range.count > 0).then_some(Keyset { place: 0, seq: range.last, key: None });
     Ok(Page { total, next, shown: Shown::Plain(kind, Plain::Range(range)) })
 }
 
-/// Every resource that satisfies the filter, in the order wanted.
+/// Every resource that satisfies the filter, in the order wanted, with what makes that order.
 fn find<S: Sql>(
     store: &Store<S>,
     renderer: &Renderer<'_>,
     kinds: &[Kind],
     wanted: &Wanted,
     scan: Option<&Scan>,
-) -> Result<Vec<Found>, Failure> {
+) -> Result<(Vec<Found>, Option<Sorter>), Failure> {
     let (mut turn, Progress { place: begun, after: mut behind, mut found, .. }) =
         Turn::begin(scan, store.sql.writes());
     let mut order = None;
@@ -314,6 +332,7 @@ fn find<S: Sql>(
         let candidates = Candidates {
             store,
             renderer,
+            place,
             kind,
             matcher: matcher.as_ref(),
             sorter: sorter.as_ref(),
@@ -358,18 +377,19 @@ fn find<S: Sql>(
         }
         order = sorter.or(order);
     }
-    if let Some(sorter) = order {
+    if let Some(sorter) = &order {
         found.sort_by(|a, b| match (&a.key, &b.key) {
             (Some(x), Some(y)) => sorter.compare(x, y).then(a.seq.cmp(&b.seq)),
             _ => a.seq.cmp(&b.seq),
         });
     }
-    Ok(found)
+    Ok((found, order))
 }
 
 struct Candidates<'a, S> {
     store: &'a Store<S>,
     renderer: &'a Renderer<'a>,
+    place: usize,
     kind: Kind,
     matcher: Option<&'a Matcher>,
     sorter: Option<&'a Sorter>,
@@ -427,7 +447,7 @@ impl<S: Sql> Candidates<'_, S> {
             if self.matcher.is_none_or(|matcher| matcher.matches_with(&resource, &related)) {
                 let key = self.sorter.map(|sorter| sorter.key(&resource));
                 let seq = stored.seq;
-                found.push(Found { seq, key, stored: few.then_some(stored) });
+                found.push(Found { place: self.place, seq, key, stored: few.then_some(stored) });
             }
         }
         Ok(())
@@ -435,21 +455,24 @@ impl<S: Sql> Candidates<'_, S> {
 }
 
 /// A page of what was found.
-fn cut(found: Vec<Found>, wanted: &Wanted, cursor: Option<&Cursor>) -> Page {
+fn cut(
+    found: Vec<Found>,
+    sorter: Option<&Sorter>,
+    wanted: &Wanted,
+    cursor: Option<&Cursor>,
+) -> Result<Page, Error> {
     let total = found.len();
     let skip = match cursor {
-        // Behind the last of those shown that is still in the list; where none is, the place it had.
-        Some(cursor) => {
-            let place = cursor.last.iter().rev().find_map(|seq| found.iter().position(|one| one.seq == *seq));
-            place.map_or(cursor.shown, |place| place.saturating_add(1))
-        }
+        Some(cursor) => cursor.passed(&found.iter().map(Found::row_key).collect::<Vec<_>>(), sorter)?,
         None => wanted.start.saturating_sub(1),
     };
     let shown: Vec<Found> = found.into_iter().skip(skip).take(wanted.count).collect();
-    let end = skip.saturating_add(shown.len());
-    let next = (wanted.cursor.is_some() && end < total && !shown.is_empty()).then(|| {
-        let named = shown.iter().rev().take(NAMED).rev().map(|one| one.seq).collect();
-        Cursor { last: named, shown: end }
-    });
-    Page { total, next, shown: Shown::Found(shown) }
+    let goes_on = wanted.cursor.is_some() && skip.saturating_add(shown.len()) < total;
+    let end = |last: &Found| Keyset {
+        place: last.place,
+        seq: last.seq,
+        key: last.key.as_ref().filter(|_| sorter.is_some()).map(Key::bound),
+    };
+    let next = shown.last().filter(|_| goes_on).map(end);
+    Ok(Page { total, next, shown: Shown::Found(shown) })
 }

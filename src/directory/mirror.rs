@@ -60,6 +60,9 @@ impl<S: Sql> Directory<S> {
                 let text = "UPDATE tally SET count = ?2 WHERE kind = ?1 AND count <> ?2";
                 store.sql.query(text, &[(*kind).into(), (*count).into()])?;
             }
+            if store.generation()? != page.generation {
+                store.set_generation(page.generation)?;
+            }
             if let Some(extensions) = &page.extensions {
                 store.sql.query("DELETE FROM extension", &[])?;
                 for row in extensions {

@@ -164,6 +164,8 @@ impl<S: Sql> Directory<S> {
     pub(crate) fn clear(&self) -> Result<(), SqlError> {
         // Copies of these tables begin anew, rather than take each row away.
         self.end_log()?;
+        // INVARIANT: a cursor never meets another resource with a number that it holds.
+        self.store.set_generation(self.store.generation()?.saturating_add(1))?;
         for text in
             ["DELETE FROM member", "DELETE FROM email", "DELETE FROM resource", "UPDATE tally SET count = 0"]
         {

@@ -39,6 +39,15 @@ impl Instant {
         Some(Self { seconds, attoseconds: fraction })
     }
 
+    /// Whole seconds since 1970-01-01T00:00:00Z, and 10⁻¹⁸ seconds beyond them.
+    pub(crate) fn parts(self) -> (i64, u64) {
+        (self.seconds, self.attoseconds)
+    }
+
+    pub(crate) fn from_parts(seconds: i64, attoseconds: u64) -> Self {
+        Self { seconds, attoseconds }
+    }
+
     /// Whole milliseconds since 1970-01-01T00:00:00Z.
     pub fn milliseconds(self) -> i64 {
         let beyond = i64::try_from(self.attoseconds.div_euclid(1_000_000_000_000_000)).unwrap_or(0);
