@@ -1,6 +1,7 @@
 // The commands, in the order in which the help shows them.
 
 import { setTimeout as sleep } from "node:timers/promises";
+import { accountCommands } from "./cli-account.mjs";
 import { CommandError, EXIT } from "./cli-gateway.mjs";
 import { note, pairs, plain, print, printJson, progress, table, time } from "./cli-output.mjs";
 import { tail } from "./cli-tail.mjs";
@@ -278,4 +279,5 @@ export const COMMANDS = [
   },
   { name: "keys revoke", usage: "IDENTIFIER", about: "revoke an API key or a minted token", arguments: [1, 1], run: revokeKey },
   tail,
+  ...accountCommands,
 ];

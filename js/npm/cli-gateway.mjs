@@ -66,6 +66,12 @@ export function connect({ url, account, key }) {
   }
 
   return {
+    account,
+    /** A call about the account itself, with the root key: the `data` of its answer. */
+    async accounts(method, path, options) {
+      const answer = await call(method, `/ng/api/accounts/${account}${path}`, options);
+      return answer?.data;
+    },
     /** A call of the admin API: the `data` of its answer. */
     async admin(method, path, { query, body } = {}) {
       const answer = await call(method, path, { query: { ...query, accountIdentifier: account }, body });

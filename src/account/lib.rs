@@ -6,6 +6,7 @@
 pub mod api;
 mod api_keys_api;
 pub mod changes;
+pub mod deletion;
 pub mod document;
 mod jwt_rules_api;
 pub mod published;

@@ -12,7 +12,7 @@ pub mod capabilities;
 pub mod changes;
 pub mod circuit;
 mod cursor;
-mod erasure;
+pub mod erasure;
 mod extension;
 pub mod intent;
 mod known_groups;

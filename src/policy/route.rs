@@ -18,6 +18,8 @@ pub enum Route {
     Operator(OperatorRoute),
     /// `/ng/api/accounts/{account}`
     Account(String),
+    /// `/ng/api/accounts/{account}/.undelete`
+    Undelete(String),
     /// The settings, service account, role and API key calls.
     Admin(AdminRoute),
 }
@@ -161,6 +163,9 @@ impl Route {
             ["ng", "api", "accounts", account] if is_account_identifier(account) => {
                 return Ok(Some(Self::Account(owned(account))));
             }
+            ["ng", "api", "accounts", account, ".undelete"] if is_account_identifier(account) => {
+                return Ok(Some(Self::Undelete(owned(account))));
+            }
             ["ng", "api", "settings"] => AdminRoute::Settings,
             ["ng", "api", "settings", "jwt-rules"] => AdminRoute::JwtRules,
             ["ng", "api", "settings", "jwt-rules", name] => AdminRoute::JwtRule(owned(name)),
@@ -223,6 +228,14 @@ mod tests {
         assert_eq!(Route::parse(path).unwrap(), Some(route));
         assert_eq!(Route::parse(&format!("{path}/Users")).unwrap(), None);
         assert_eq!(Route::parse("/.well-known/oauth-protected-resource").unwrap(), None);
+    }
+
+    #[test]
+    fn accounts_are_deleted_and_undeleted_by_their_paths() {
+        let account = |path: &str| Route::parse(path).unwrap();
+        assert_eq!(account("/ng/api/accounts/a"), Some(Route::Account("a".into())));
+        assert_eq!(account("/gateway/ng/api/accounts/a/.undelete"), Some(Route::Undelete("a".into())));
+        assert_eq!(account("/ng/api/accounts/a/.delete"), None);
     }
 
     #[test]

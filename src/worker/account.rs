@@ -11,6 +11,7 @@ use crate::environment::{Environment, now_ms};
 use crate::http::read;
 use crate::journal::{kept_from, page};
 use crate::published;
+use crate::sealed::sealed;
 use crate::sql::ObjectSql;
 use scim_edge_account::api::{Failure, Request as AdminRequest};
 use scim_edge_account::changes::changes;
@@ -30,7 +31,7 @@ use worker::{DurableObject, Env, Error, Request, Response, Result, State, durabl
 const PUBLISH_EVERY_MS: i64 = 1_100;
 
 /// How long a failed publication waits.
-const RETRY_MS: i64 = 5_000;
+pub(crate) const RETRY_MS: i64 = 5_000;
 
 /// The private protocol between Worker and object; both may run different deployments for a while.
 pub(crate) const PROTOCOL: u32 = 1;
@@ -91,8 +92,11 @@ impl DurableObject for Account {
     }
 
     async fn fetch(&self, request: Request) -> Result<Response> {
-        if request.path() == deletion::PATH {
-            return self.delete(&request).await;
+        match request.path().as_str() {
+            deletion::ERASE => return self.erase(&request).await,
+            deletion::SEAL => return self.seal(&request).await,
+            deletion::UNSEAL => return self.unseal(&request).await,
+            _ => {}
         }
         let body = read(request.inner().body(), 4 << 20).await;
         let call = body.ok().and_then(|body| serde_json::from_slice::<Call>(&body).ok());
@@ -108,7 +112,9 @@ impl DurableObject for Account {
     }
 
     async fn alarm(&self) -> Result<Response> {
-        self.publish_soon().await?;
+        if !self.end_in_time().await? {
+            self.publish_soon().await?;
+        }
         Response::empty()
     }
 }
@@ -127,6 +133,10 @@ impl Account {
                 None => return refuse(Failure::unauthenticated()),
             },
         };
+        if stored.is_none() && sealed(&sql).map_err(internal)?.is_some() {
+            let sentence = "The account was deleted and can still be put back: undelete it, or delete it with undoable: false";
+            return refuse(Failure::new(409, "ACCOUNT_DELETED", sentence));
+        }
         let document = stored.map_or_else(|| Document::new(&call.account, now_ms), |(document, _)| document);
         if let Some(question) = &call.audit {
             return audit_page(&sql, &document, question, &holder, now_ms);
@@ -175,21 +185,8 @@ impl Account {
         Ok(scim_edge_account::handle(document, &request))
     }
 
-    /// Takes the document away at once; the version it had, 0 where there was none.
-    pub(crate) fn forget(&self) -> Result<u64> {
-        let sql = ObjectSql::new(&self.state);
-        let stored = load(&sql).map_err(internal)?;
-        sql.query("DELETE FROM account", &[]).map_err(internal)?;
-        Ok(stored.map_or(0, |(document, _)| document.version))
-    }
-
-    /// Whether there is no document.
-    pub(crate) fn is_empty(&self) -> Result<bool> {
-        Ok(load(&ObjectSql::new(&self.state)).map_err(internal)?.is_none())
-    }
-
     /// Publishes the document now, or leaves it to the alarm.
-    async fn publish_soon(&self) -> Result<()> {
+    pub(crate) async fn publish_soon(&self) -> Result<()> {
         let sql = ObjectSql::new(&self.state);
         let Some((document, published)) = load(&sql).map_err(internal)? else { return Ok(()) };
         if document.version <= published {
@@ -213,7 +210,7 @@ impl Account {
             worker::console_error!("publishing failed, to be repeated: {error}");
             return Ok(());
         }
-        sql.query("UPDATE account SET published = max(published, ?)", &[version(&document)])
+        sql.query("UPDATE account SET published = max(published, ?)", &[version(document.version)])
             .map_err(internal)?;
         // A later change may have come in meanwhile; its alarm stays.
         match load(&sql).map_err(internal)? {
@@ -227,12 +224,12 @@ fn internal(error: SqlError) -> Error {
     Error::RustError(error.to_string())
 }
 
-fn version(document: &Document) -> Bind<'static> {
-    Bind::from(i64::try_from(document.version).unwrap_or(i64::MAX))
+pub(crate) fn version(number: u64) -> Bind<'static> {
+    Bind::from(i64::try_from(number).unwrap_or(i64::MAX))
 }
 
 /// The document and the version that was published last.
-fn load(sql: &ObjectSql) -> std::result::Result<Option<(Document, u64)>, SqlError> {
+pub(crate) fn load(sql: &ObjectSql) -> std::result::Result<Option<(Document, u64)>, SqlError> {
     sql.query("CREATE TABLE IF NOT EXISTS account (one INTEGER PRIMARY KEY, document TEXT NOT NULL, published INTEGER NOT NULL) STRICT", &[])?;
     let rows = sql.query("SELECT document, published FROM account", &[])?;
     let Some(mut row) = rows.into_iter().next() else { return Ok(None) };
@@ -241,7 +238,7 @@ fn load(sql: &ObjectSql) -> std::result::Result<Option<(Document, u64)>, SqlErro
     Ok(Some((document, u64::try_from(row.integer()?).unwrap_or(0))))
 }
 
-fn store(sql: &ObjectSql, document: &Document) -> std::result::Result<(), SqlError> {
+pub(crate) fn store(sql: &ObjectSql, document: &Document) -> std::result::Result<(), SqlError> {
     let text = "INSERT INTO account (one, document, published) VALUES (1, ?, 0)
         ON CONFLICT (one) DO UPDATE SET document = excluded.document";
     sql.query(text, &[document.to_json().as_str().into()])?;

@@ -159,7 +159,9 @@ impl Directory {
 
     async fn fetch(self: &Rc<Self>, request: Request) -> Result<Response> {
         match request.path() {
-            deletion::PATH => return self.delete(&request).await,
+            deletion::ERASE => return self.erase(&request).await,
+            deletion::SEAL => return self.seal(&request).await,
+            deletion::UNSEAL => return self.unseal(&request).await,
             near::LEND => return self.lend(&request).await,
             near::RECALL => return self.give_up(),
             _ => {}
@@ -203,7 +205,7 @@ impl Directory {
 
     async fn alarm(&self) -> Result<()> {
         self.memory.is_awake.set(false);
-        if !self.give_back().await? {
+        if !self.give_back().await? && !self.is_sealed()? {
             self.synchronise().await?;
         }
         Ok(())

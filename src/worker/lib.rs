@@ -16,6 +16,7 @@ mod contact;
 mod copies;
 mod deletion;
 mod directory;
+mod ended;
 mod environment;
 mod failures;
 mod gate;
@@ -36,6 +37,7 @@ mod races;
 mod reads;
 mod refusals;
 mod replica;
+mod sealed;
 mod service;
 mod sql;
 mod synchronise;
@@ -132,6 +134,11 @@ async fn answered(
         Ok(Some(Route::Account(account))) => {
             record.asked(Some(&account), "account.delete");
             let response = deletion::handle(request, environment, record, &account).await?;
+            (Some(account), response)
+        }
+        Ok(Some(Route::Undelete(account))) => {
+            record.asked(Some(&account), "account.undelete");
+            let response = deletion::undelete(request, environment, record, &account).await?;
             (Some(account), response)
         }
         Ok(Some(Route::Admin(route))) => {

@@ -193,6 +193,9 @@ impl Directory {
         let configuration = self.known_configuration().map_err(internal)?;
         let configuration = configuration.filter(|known| known.account == question.account);
         let Some(configuration) = configuration else { return Ok(Grant::default()) };
+        if self.is_sealed()? {
+            return Ok(Grant::default());
+        }
         let happened =
             Happened { requests: question.answered, failed: question.failed, ..Happened::default() };
         if question.answered > 0 {

@@ -89,8 +89,12 @@ impl Directory {
         self.memory.configuration.borrow().as_ref().map(|known| known.account.clone()).unwrap_or_default()
     }
 
-    /// Whether the tables are still a copy of this origin: settings can change while it is awaited.
+    /// Whether the tables are still a copy of this origin: settings can change, and the account can be deleted, while
+    /// it is awaited.
     pub(crate) fn copies(&self, origin: &Origin) -> Result<bool> {
+        if self.is_sealed()? {
+            return Ok(false);
+        }
         let state = self.store()?.replica().map_err(internal)?;
         Ok(state.is_some_and(|state| state.origin == origin.base))
     }

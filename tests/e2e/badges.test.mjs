@@ -177,8 +177,11 @@ test("a badge ends with the account", async () => {
   const { path } = await account("deleted");
   const client = gateway.scim("deleted", await idp.mint({ sub: "client" }));
   await badged(client, path);
-  const gone = await fetch(`${gateway.url}/ng/api/accounts/deleted`, { method: "DELETE", headers: { "x-api-key": gateway.rootKey } });
-  assert.ok(gone.ok, String(gone.status));
+  assert.equal((await gateway.remove("deleted", { undoable: true })).status, 200);
+  assert.equal((await client.get(path)).status, 401);
+  assert.equal((await gateway.undelete("deleted")).status, 200);
+  assert.equal((await client.get(path)).status, 200);
+  assert.equal((await gateway.remove("deleted")).status, 200);
   assert.equal((await client.get(path)).status, 401);
 });
 

@@ -270,13 +270,24 @@ test("a deleted account is gone from its copies too, and begins empty when it is
   const client = await gateway.account("gone");
   const { id } = (await client.call("POST", "/Users", user("ann"))).body;
   await copied(client);
-  const deleted = await fetch(`${gateway.url}/ng/api/accounts/gone`, { method: "DELETE", headers: { "x-api-key": gateway.rootKey } });
-  assert.equal(deleted.status, 200);
+  assert.equal((await gateway.remove("gone")).status, 200);
   for (const place of PLACES) assert.equal((await client.get(`/Users/${id}`, place)).status, 401);
   const again = await gateway.account("gone");
   for (const place of PLACES) assert.equal((await again.get("/Users?count=0", place)).body.totalResults, 0);
   await copied(again);
   for (const place of PLACES) assert.equal((await again.get(`/Users/${id}`, place)).status, 404);
+});
+
+test("undelete: a sealed account answers nowhere, and everywhere again once it is put back", async () => {
+  const client = await gateway.account("sealed");
+  const { id } = (await client.call("POST", "/Users", user("ann"))).body;
+  await copied(client);
+  assert.equal((await gateway.remove("sealed", { undoable: true })).status, 200);
+  for (const place of PLACES) assert.equal((await client.get(`/Users/${id}`, place)).status, 401);
+  assert.equal((await gateway.undelete("sealed")).status, 200);
+  for (const place of PLACES) assert.equal((await client.get(`/Users/${id}`, place)).body.userName, "ann");
+  await copied(client);
+  for (const place of PLACES) assert.equal((await client.get(`/Users/${id}`, place)).body.userName, "ann");
 });
 
 test("another origin takes the place of the one before, everywhere at once", async (t) => {

@@ -24,6 +24,11 @@ export async function start({ state, ...options } = {}) {
   const folder = state ?? mkdtempSync(join(tmpdir(), "scim-edge-test-"));
   const gateway = await serve({ port: 0, state: join(folder, "gateway"), ...options });
   const stops = [gateway.stop];
+  async function accounts(method, path, body, key) {
+    const headers = { "x-api-key": key, ...(body && { "content-type": "application/json" }) };
+    const response = await fetch(`${gateway.url}/ng/api/accounts/${path}`, { method, headers, body: body && JSON.stringify(body) });
+    return { status: response.status, body: await response.json() };
+  }
   return {
     ...gateway,
     folder,
@@ -36,6 +41,11 @@ export async function start({ state, ...options } = {}) {
       if (Object.keys(settings).length > 0) await calls.set(settings);
       return scim(gateway.url, name, await calls.mint("provisioner"));
     },
+    /** Deletes an account, for good unless `options` say otherwise; they are members of the request. */
+    remove: (account, { confirm = account, undoable = false, ...options } = {}, key = gateway.rootKey) =>
+      accounts("DELETE", account, { confirm, undoable, ...options }, key),
+    /** Undoes the deletion of an account. */
+    undelete: (account, key = gateway.rootKey) => accounts("POST", `${account}/.undelete`, undefined, key),
     async idp() {
       const idp = await serveIdp({ port: 0, state: join(folder, `idp-${stops.length}`) });
       stops.push(idp.stop);

@@ -12,6 +12,7 @@
 
 mod support;
 
+use scim_edge_directory::erasure::End;
 use serde_json::{Value, json};
 use support::{BASE, Client, native};
 
@@ -405,12 +406,34 @@ fn a_directory_that_is_erased_is_as_new_but_knows_it() {
     let native = native();
     let client = Client::new(&native);
     client.expect(201, "POST", "/Users", user("ann"));
-    assert_eq!(client.directory.deleted().unwrap(), None);
+    assert_eq!(client.directory.end().unwrap(), None);
     client.directory.set_configuration("{}").unwrap();
     client.directory.erase(1_795_000_000_001).unwrap();
-    assert_eq!(client.directory.deleted().unwrap(), Some(1_795_000_000_001));
+    assert_eq!(client.directory.end().unwrap(), Some(End::Erased(1_795_000_000_001)));
     assert_eq!(client.directory.configuration().unwrap(), None);
     assert_eq!(client.expect(200, "GET", "/Users", None)["totalResults"], 0);
     client.expect(201, "POST", "/Users", user("ann"));
     assert_eq!(client.expect(200, "GET", "/Users", None)["totalResults"], 1);
+}
+
+#[test]
+fn a_directory_that_is_sealed_and_unsealed_has_all_that_it_had() {
+    let native = native();
+    let client = Client::new(&native);
+    let ann = client.expect(201, "POST", "/Users", user("ann"));
+    assert!(!client.directory.unseal().unwrap());
+    client.directory.set_configuration("{}").unwrap();
+    client.directory.seal(7).unwrap();
+    assert_eq!(client.directory.end().unwrap(), Some(End::Sealed(7)));
+    assert!(client.directory.unseal().unwrap());
+    assert_eq!(client.directory.end().unwrap(), None);
+    assert_eq!(client.directory.configuration().unwrap().as_deref(), Some("{}"));
+    let path = format!("/Users/{}", ann["id"].as_str().unwrap());
+    assert_eq!(client.expect(200, "GET", &path, None), ann);
+    // Erased, there is nothing to open.
+    client.directory.seal(8).unwrap();
+    client.directory.erase(9).unwrap();
+    assert!(!client.directory.unseal().unwrap());
+    assert_eq!(client.directory.end().unwrap(), Some(End::Erased(9)));
+    assert_eq!(client.expect(200, "GET", "/Users", None)["totalResults"], 0);
 }
