@@ -2,6 +2,7 @@
 
 import { setTimeout as sleep } from "node:timers/promises";
 import { accountCommands } from "./cli-account.mjs";
+import { exportCommand } from "./cli-export.mjs";
 import { CommandError, EXIT } from "./cli-gateway.mjs";
 import { note, pairs, plain, print, printJson, progress, table, time } from "./cli-output.mjs";
 import { tail } from "./cli-tail.mjs";
@@ -279,5 +280,6 @@ export const COMMANDS = [
   },
   { name: "keys revoke", usage: "IDENTIFIER", about: "revoke an API key or a minted token", arguments: [1, 1], run: revokeKey },
   tail,
+  exportCommand,
   ...accountCommands,
 ];

@@ -45,9 +45,16 @@ export function connect({ url, account, key }) {
   if (!key) throw usage("With which key? Set SCIM_EDGE_KEY or give --key-file");
   if (!/^[\x21-\x7e]+$/.test(key)) throw usage("The key must be one word");
 
-  async function call(method, path, { query = {}, body } = {}) {
+  function targetOf(path, query) {
     const target = new URL(base + path);
     for (const [name, value] of Object.entries(query)) if (value !== undefined) target.searchParams.set(name, value);
+    return target;
+  }
+
+  const unreachable = (why) => new CommandError(EXIT.unavailable, `${base} cannot be reached: ${why}`);
+
+  async function call(method, path, { query = {}, body } = {}) {
+    const target = targetOf(path, query);
     let response, text;
     try {
       response = await fetch(target, {
@@ -60,7 +67,7 @@ export function connect({ url, account, key }) {
       text = await response.text();
     } catch (error) {
       const why = error.name === "TimeoutError" ? `no answer within ${TIMEOUT_MS / 1000} s` : (error.cause?.message ?? error.message);
-      throw new CommandError(EXIT.unavailable, `${base} cannot be reached: ${why}`);
+      throw unreachable(why);
     }
     return read(response, text);
   }
@@ -76,6 +83,16 @@ export function connect({ url, account, key }) {
     async admin(method, path, { query, body } = {}) {
       const answer = await call(method, path, { query: { ...query, accountIdentifier: account }, body });
       return answer?.data;
+    },
+    /** A long answer of the operators' API, as a stream of bytes. */
+    async download(path, query) {
+      const target = targetOf(`/ng/api/scim/account/${account}/${path}`, query);
+      const headers = { "x-api-key": key, accept: "application/x-ndjson" };
+      const response = await fetch(target, { redirect: "manual", headers }).catch((error) => {
+        throw unreachable(error.cause?.message ?? error.message);
+      });
+      if (response.status !== 200) read(response, await response.text());
+      return response.body;
     },
     /** A call of the operators' API, below the account's SCIM base. */
     operate: (method, path, options) => call(method, `/ng/api/scim/account/${account}/${path}`, options),

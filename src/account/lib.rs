@@ -6,9 +6,11 @@
 pub mod api;
 mod api_keys_api;
 pub mod changes;
+pub mod configuration;
 pub mod deletion;
 pub mod document;
 mod jwt_rules_api;
+pub mod manifest;
 pub mod published;
 mod roles_api;
 pub mod secret;

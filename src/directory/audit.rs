@@ -174,6 +174,18 @@ pub fn settle<S: Sql>(sql: &S, id: i64, status: u16, resource: Option<&str>) -> 
     Ok(())
 }
 
+/// The operation of an export, which is written down although it changes nothing.
+pub const EXPORT: &str = "directory.export";
+
+/// How many writes were made, or may have been made, after an entry.
+pub fn writes_after<S: Sql>(sql: &S, id: i64) -> Result<u64, SqlError> {
+    let text = "SELECT coalesce(sum(count), 0) FROM audit WHERE id > ? AND kind = 'write'
+        AND operation <> ? AND outcome IN ('ok', 'unknown')";
+    let rows = sql.query(text, &[id.into(), Bind::Text(EXPORT)])?;
+    let count = rows.into_iter().next().map_or(Ok(0), |mut row| row.integer())?;
+    Ok(u64::try_from(count).unwrap_or(0))
+}
+
 /// The entries before one, the newest first. A page may have fewer than `count` although there are more.
 pub fn page<S: Sql>(sql: &S, filter: &Filter, before: Option<i64>, count: usize) -> Result<Page, SqlError> {
     // What does not look at the filter's texts has them all in memory: the statement stays one.

@@ -13,6 +13,7 @@ pub mod changes;
 pub mod circuit;
 mod cursor;
 pub mod erasure;
+pub mod export;
 mod extension;
 pub mod intent;
 mod known_groups;

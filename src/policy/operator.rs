@@ -25,11 +25,13 @@ pub enum OperatorCall {
     Audit,
     /// How much was asked in the last day, and how it was answered.
     Activity,
+    /// The whole account, as lines.
+    Export,
 }
 
 impl OperatorCall {
     /// Every call.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Explain,
         Self::KeySet,
         Self::Replica,
@@ -38,6 +40,7 @@ impl OperatorCall {
         Self::Changes,
         Self::Audit,
         Self::Activity,
+        Self::Export,
     ];
 
     /// The call of a path segment.
@@ -56,6 +59,7 @@ impl OperatorCall {
             Self::Changes => ".changes",
             Self::Audit => ".audit",
             Self::Activity => ".activity",
+            Self::Export => ".export",
         }
     }
 
@@ -70,13 +74,14 @@ impl OperatorCall {
             Self::Changes => "replica.changes",
             Self::Audit => "audit.list",
             Self::Activity => "activity",
+            Self::Export => "directory.export",
         }
     }
 
     /// Its one method.
     pub fn method(self) -> &'static str {
         match self {
-            Self::Replica | Self::Audit | Self::Activity => "GET",
+            Self::Replica | Self::Audit | Self::Activity | Self::Export => "GET",
             Self::Explain | Self::KeySet | Self::Resync | Self::Check | Self::Changes => "POST",
         }
     }
@@ -89,11 +94,20 @@ impl OperatorCall {
             Self::Replica => Permission::ReplicaView,
             Self::Resync | Self::Check | Self::Changes => Permission::ReplicaManage,
             Self::Audit | Self::Activity => Permission::AuditView,
+            Self::Export => Permission::DirectoryExport,
         };
-        if held.has(needed) {
-            return Ok(());
+        match [needed].iter().chain(self.also_needed()).find(|permission| !held.has(**permission)) {
+            Some(missing) => Err(Refusal::new(Reason::PermissionMissing, missing.name())),
+            None => Ok(()),
         }
-        Err(Refusal::new(Reason::PermissionMissing, needed.name()))
+    }
+
+    /// The permissions without which the call would do what its caller may not do by other calls.
+    fn also_needed(self) -> &'static [Permission] {
+        match self {
+            Self::Export => &[Permission::UserView, Permission::GroupView],
+            _ => &[],
+        }
     }
 }
 
@@ -121,6 +135,21 @@ mod tests {
             (Reason::PermissionMissing, "core_usergroup_manage")
         );
         assert!(permit_whole(held(Permission::GroupManage), Kind::User).is_err());
+    }
+
+    #[test]
+    fn an_export_needs_what_it_shows() {
+        let with = |permissions: &[Permission]| {
+            OperatorCall::Export
+                .permit(permissions.iter().copied().collect())
+                .map_err(|refusal| refusal.detail)
+        };
+        let (export, user, group) =
+            (Permission::DirectoryExport, Permission::UserView, Permission::GroupView);
+        assert_eq!(with(&[export, user, group]), Ok(()));
+        assert_eq!(with(&[user, group]).unwrap_err(), "scim_directory_export");
+        assert_eq!(with(&[export, group]).unwrap_err(), "core_user_view");
+        assert_eq!(with(&[export, user]).unwrap_err(), "core_usergroup_view");
     }
 
     #[test]

@@ -13,11 +13,12 @@ use crate::journal::{kept_from, page};
 use crate::published;
 use crate::sealed::sealed;
 use crate::sql::ObjectSql;
-use scim_edge_account::api::{Failure, Request as AdminRequest};
+use scim_edge_account::api::{Failure, Outcome, Request as AdminRequest};
 use scim_edge_account::changes::changes;
+use scim_edge_account::configuration;
 use scim_edge_account::document::Document;
 use scim_edge_account::published::{Holder, Published};
-use scim_edge_directory::audit::{self, Entry, Kind, Outcome, Resource};
+use scim_edge_directory::audit::{self, Entry, Kind, Outcome as AuditOutcome, Resource};
 use scim_edge_directory::sql::{Bind, Sql, SqlError};
 use scim_edge_policy::credentials::ApiKey;
 use scim_edge_policy::permission::{Permission, Permissions};
@@ -54,6 +55,19 @@ pub(crate) struct Call {
     /// A part of the audit of this account's settings; nothing else is asked then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub audit: Option<Question>,
+    /// Configuration that leaves the account or comes into it; nothing else is asked then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transfer: Option<Transfer>,
+}
+
+/// The account's part in an export or import.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum Transfer {
+    /// The lines that somebody with these permissions may see.
+    Export(Permissions),
+    /// Lines to take over, with the permissions of the caller.
+    Import(Vec<Value>),
 }
 
 /// The object's answer.
@@ -141,12 +155,20 @@ impl Account {
         if let Some(question) = &call.audit {
             return audit_page(&sql, &document, question, &holder, now_ms);
         }
-        let Ok(Some(Route::Admin(route))) = Route::parse(&call.path) else {
-            return refuse(Failure::new(404, "ENTITY_NOT_FOUND", "There is no such path"));
-        };
+        if let Some(Transfer::Export(permissions)) = &call.transfer {
+            let lines = Value::Array(configuration::export(&document, *permissions));
+            return Ok(Reply { status: 200, body: lines, published: None, principal: None });
+        }
         let resealed = self.environment.seal_keys()?.reseal(&document, &crate::environment::random()?);
         let before = resealed.as_ref().unwrap_or(&document);
-        let outcome = self.handle(before, call, &route, holder.permissions, now_ms)?;
+        let outcome = if let Some(Transfer::Import(lines)) = &call.transfer {
+            self.import(before, call, lines, holder.permissions, now_ms)?
+        } else {
+            let Ok(Some(Route::Admin(route))) = Route::parse(&call.path) else {
+                return refuse(Failure::new(404, "ENTITY_NOT_FOUND", "There is no such path"));
+            };
+            self.handle(before, call, &route, holder.permissions, now_ms)?
+        };
         let published = match outcome.changed.or_else(|| resealed.clone()) {
             Some(new) => {
                 // Together: no change is stored without its entries.
@@ -169,7 +191,7 @@ impl Account {
         route: &AdminRoute,
         permissions: Permissions,
         now_ms: i64,
-    ) -> Result<scim_edge_account::api::Outcome> {
+    ) -> Result<Outcome> {
         let request = AdminRequest {
             method: &call.method,
             route,
@@ -183,6 +205,33 @@ impl Account {
             correlation_id: &call.correlation_id,
         };
         Ok(scim_edge_account::handle(document, &request))
+    }
+
+    fn import(
+        &self,
+        document: &Document,
+        call: &Call,
+        lines: &[Value],
+        permissions: Permissions,
+        now_ms: i64,
+    ) -> Result<Outcome> {
+        let request = AdminRequest {
+            method: "POST",
+            // Each line has its own.
+            route: &AdminRoute::Settings,
+            query: &[],
+            body: &[],
+            permissions,
+            now_ms,
+            random: &crate::environment::random()?,
+            seal_key: &self.environment.seal_keys()?.current,
+            development: self.environment.is_development(),
+            correlation_id: &call.correlation_id,
+        };
+        Ok(match configuration::import(document, lines, &request) {
+            Ok(new) => Outcome { status: 200, body: Value::Null, changed: (new != *document).then_some(new) },
+            Err(refused) => Outcome { status: refused.status, body: refused.message.into(), changed: None },
+        })
     }
 
     /// Publishes the document now, or leaves it to the alarm.
@@ -271,7 +320,7 @@ fn write_down(
             operation: change.operation.to_owned(),
             resource: Some(Resource { of: change.of.to_owned(), id: Some(change.identifier) }),
             status: 200,
-            outcome: Outcome::Ok,
+            outcome: AuditOutcome::Ok,
             reason: None,
             request_id: Some(call.correlation_id.clone()),
             count: 1,

@@ -120,6 +120,7 @@ async fn call(
         api_key: if root { String::new() } else { api_key },
         correlation_id: record.request_id().to_owned(),
         audit: None,
+        transfer: None,
     };
     let reply = send(environment, &call).await?;
     if let Some(document) = &reply.published {

@@ -4,6 +4,7 @@ use crate::call::{Call, HEADER, PROTOCOL};
 use crate::environment::Environment;
 use scim_edge_account::published::Published;
 use scim_edge_directory::audit::Filter;
+use scim_edge_directory::export::{Place, Shown};
 use scim_edge_policy::permission::Permissions;
 use serde::{Deserialize, Serialize};
 use worker::{Error, Request, RequestInit, Response, Result};
@@ -18,6 +19,36 @@ pub(crate) enum Aside {
     Audit(Question),
     /// The activity of the last day.
     Activity,
+    /// A part of an export.
+    Export(Exporting),
+}
+
+/// Which part of an export is wanted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum Exporting {
+    /// It begins: whoever exports is written down.
+    Begin { principal: String, request_id: String },
+    /// The page at a place. `entry` is what was written down at the beginning.
+    Page { place: Place, entry: i64 },
+}
+
+/// What the directory says of a part of an export; the lines are behind it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Exported {
+    /// The entry in the audit; none where the directory cannot be exported yet.
+    #[serde(default)]
+    pub entry: Option<i64>,
+    #[serde(default)]
+    pub place: Place,
+    #[serde(default)]
+    pub shown: Shown,
+    #[serde(default)]
+    pub is_last: bool,
+    /// How many writes there were since the beginning, where that is known.
+    #[serde(default)]
+    pub writes: Option<u64>,
 }
 
 /// Requests that were refused alike.

@@ -174,6 +174,7 @@ async fn ask_account(environment: &Environment, published: &Published, question:
         api_key: String::new(),
         correlation_id: String::new(),
         audit: Some(question),
+        transfer: None,
     };
     let reply = send(environment, &call).await?;
     if reply.status != 200 {

@@ -143,6 +143,7 @@ impl Directory {
                 let activity = self.memory.journal.activity.borrow();
                 activity.shown(sql, now_ms()).map_err(internal)?.to_string()
             }
+            Aside::Export(exporting) => self.export(exporting)?,
         };
         answer(200, &[("content-type", "application/json")], Some(body))
     }

@@ -5,6 +5,7 @@ use crate::admin::names_dry_run;
 use crate::audit;
 use crate::caller::{Caller, by_key, refuse};
 use crate::environment::{Environment, now_ms};
+use crate::export;
 use crate::http::{BodyError, Request, Response, answer, read, scim_error};
 use crate::keys::{self, Keys};
 use crate::log::Record;
@@ -53,6 +54,7 @@ pub(crate) async fn handle(
     let answered = match call {
         OperatorCall::Audit => return audit::list(request, environment, &caller.published).await,
         OperatorCall::Activity => return audit::activity(environment, &caller.published).await,
+        OperatorCall::Export => return export::handle(request, environment, record, &caller).await,
         OperatorCall::Replica | OperatorCall::Resync | OperatorCall::Check | OperatorCall::Changes => {
             return directory(request, environment, record, route, caller).await;
         }

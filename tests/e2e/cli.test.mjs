@@ -51,9 +51,9 @@ test("the documents name commands, options and settings that there are", async (
   await done(["service-accounts", "create", "reader"], { env: { SCIM_EDGE_ACCOUNT: "documents" } });
   const settings = (await json(["settings", "get"], { env: { SCIM_EDGE_ACCOUNT: "documents" } })).map((one) => one.setting.identifier);
   const wrong = [];
-  for (const file of ["docs/deploy.md", "docs/walk.md", "SECURITY.md", "README.md", "pkg/README.md"]) {
+  for (const file of ["docs/deploy.md", "docs/transfer.md", "docs/walk.md", "SECURITY.md", "README.md", "pkg/README.md"]) {
     const text = readFileSync(join(root, file), "utf8");
-    for (const [, named, rest] of text.matchAll(/\bscim-edge ((?:settings|service-accounts|token|replica|keys|account) [a-z]+|tail)\b([^`\n|;)]*)/g)) {
+    for (const [, named, rest] of text.matchAll(/\bscim-edge ((?:settings|service-accounts|token|replica|keys|account) [a-z]+|tail|export|import)\b([^`\n|;)]*)/g)) {
       const command = COMMANDS.find((one) => one.name === named);
       if (!command) wrong.push(`${file}: ${named}`);
       for (const [, option] of rest.matchAll(/ --([a-z-]+)/g)) {
