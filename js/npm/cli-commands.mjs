@@ -2,6 +2,7 @@
 
 import { setTimeout as sleep } from "node:timers/promises";
 import { accountCommands } from "./cli-account.mjs";
+import { deletedCommands } from "./cli-deleted.mjs";
 import { exportCommand } from "./cli-export.mjs";
 import { CommandError, EXIT } from "./cli-gateway.mjs";
 import { note, pairs, plain, print, printJson, progress, table, time } from "./cli-output.mjs";
@@ -281,5 +282,6 @@ export const COMMANDS = [
   { name: "keys revoke", usage: "IDENTIFIER", about: "revoke an API key or a minted token", arguments: [1, 1], run: revokeKey },
   tail,
   exportCommand,
+  ...deletedCommands,
   ...accountCommands,
 ];

@@ -1,7 +1,8 @@
 // A module in front of the bundle that says which object has answered: in the header `x-by`, the region of a copy
 // or `own`. And it breaks objects: `/broken?lend`, `?recall` and `?copies` name what fails from then on, `?deaf` has
 // copies confirm that they answer no more, and answer on; `?forget` has an account's own object lose
-// its memory once. The bundle itself knows nothing of it.
+// its memory once. `/tables?NAME` shows all rows that an object of that name has in its tables. The bundle itself knows
+// nothing of it.
 
 /** The module; what is `broken` is so from the beginning. */
 export const who = (broken = "") => `
@@ -14,6 +15,10 @@ globalThis.broken = "${broken}";
 export default {
   fetch(request, env, context) {
     const { pathname, search } = new URL(request.url);
+    if (pathname === "/tables") {
+      const objects = env.DIRECTORY;
+      return objects.get(objects.idFromName(decodeURIComponent(search.slice(1)))).fetch("https://object/tables");
+    }
     if (pathname !== "/broken") return inner.fetch(request, env, context);
     globalThis.broken = search.slice(1);
     return new Response(null);
@@ -37,6 +42,7 @@ export class Directory extends DurableObject {
   }
   async fetch(request) {
     const path = new URL(request.url).pathname.slice(1);
+    if (path === "tables") return Response.json(this.tables());
     if (globalThis.broken === path) throw new Error("broken on purpose");
     if (globalThis.broken === "deaf" && path === "recall") return new Response(null);
     const call = request.headers.get("x-scim-edge-call");
@@ -46,6 +52,11 @@ export class Directory extends DurableObject {
     const marked = new Response(answer.body, answer);
     marked.headers.set("x-by", by);
     return marked;
+  }
+  tables() {
+    const rows = (text) => this.ctx.storage.sql.exec(text).toArray();
+    const names = rows("SELECT name FROM sqlite_master WHERE type = 'table' AND substr(name, 1, 4) NOT IN ('_cf_', 'sqli')");
+    return Object.fromEntries(names.map(({ name }) => [name, rows('SELECT * FROM "' + name + '"')]));
   }
   async read(text) {
     const by = this.before(text.split("\\n")[5].slice(1));

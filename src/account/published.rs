@@ -83,6 +83,19 @@ pub struct DirectorySettings {
     /// How long entries of the audit are kept.
     #[serde(default = "audit_retention_days", skip_serializing_if = "is_usual_retention")]
     pub audit_retention_days: u32,
+    /// How long deleted resources are kept; 0: they are not.
+    #[serde(default = "deleted_retention_days", skip_serializing_if = "is_usual_deleted_retention")]
+    pub deleted_retention_days: u32,
+}
+
+fn deleted_retention_days() -> u32 {
+    30
+}
+
+// The signature that serde asks for.
+#[allow(clippy::trivially_copy_pass_by_ref)]
+fn is_usual_deleted_retention(days: &u32) -> bool {
+    *days == deleted_retention_days()
 }
 
 fn audit_retention_days() -> u32 {
@@ -154,6 +167,7 @@ impl Published {
                 hidden_attributes: items(s::HIDDEN_ATTRIBUTES),
                 patch_without_body: value(s::PATCH_ANSWER).as_deref() == Some("empty"),
                 audit_retention_days: number(s::AUDIT_RETENTION).unwrap_or_else(audit_retention_days),
+                deleted_retention_days: number(s::DELETED_RETENTION).unwrap_or_else(deleted_retention_days),
             },
             deleted: false,
         }

@@ -47,6 +47,8 @@ pub const HIDDEN_ATTRIBUTES: &str = "scim_origin_hidden_attributes";
 pub const PATCH_ANSWER: &str = "scim_patch_answer";
 /// How long entries of the audit are kept.
 pub const AUDIT_RETENTION: &str = "scim_audit_retention_days";
+/// How long deleted resources can be restored.
+pub const DELETED_RETENTION: &str = "scim_deleted_retention_days";
 /// How strictly SCIM is read.
 pub const DIALECT: &str = "scim_dialect";
 
@@ -102,7 +104,7 @@ pub fn definition(identifier: &str) -> Option<&'static Definition> {
 }
 
 /// Every setting.
-pub static DEFINITIONS: [Definition; 18] = [
+pub static DEFINITIONS: [Definition; 19] = [
     define(JWKS_URL, "SCIM JWT token jwks keys public URL", JWT_GROUP, None, is_url),
     define(KEY_FIELD, "SCIM JWT token Key field", JWT_GROUP, None, is_text),
     define(VALUE_FIELD, "SCIM JWT token value to be matched for Key field", JWT_GROUP, None, is_text),
@@ -180,6 +182,17 @@ pub static DEFINITIONS: [Definition; 18] = [
             EDGE_GROUP,
             Some("90"),
             |value, _, _| is_number(value, 1, 3_650),
+        )
+    },
+    Definition {
+        // Shortening it erases resources that could be restored.
+        edit: Permission::DirectoryErase,
+        ..define(
+            DELETED_RETENTION,
+            "How many days deleted SCIM resources can be restored",
+            EDGE_GROUP,
+            Some("30"),
+            |value, _, _| is_number(value, 0, 365),
         )
     },
     Definition {

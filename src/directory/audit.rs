@@ -7,6 +7,7 @@
 //!
 //! An entry names people and resources and never says what was written: it holds no attribute's value.
 
+use crate::changed_names::ChangedNames;
 use crate::sql::{Bind, Row, Sql, SqlError};
 use serde::{Deserialize, Serialize};
 
@@ -26,6 +27,13 @@ pub const TABLE: &str = "CREATE TABLE IF NOT EXISTS audit (
         request_id TEXT,
         count INTEGER NOT NULL
     ) STRICT";
+
+/// The columns that came later, as statements that add them.
+pub const COLUMNS: [&str; 2] =
+    ["ALTER TABLE audit ADD COLUMN attributes TEXT", "ALTER TABLE audit ADD COLUMN former_id TEXT"];
+
+/// The id, subject or former id of an entry whose resource was erased.
+pub const ERASED: &str = "erased";
 
 /// How many entries one look goes back.
 const REACH: i64 = 20_000;
@@ -109,6 +117,12 @@ pub struct Entry {
     pub request_id: Option<String>,
     /// How many requests this entry stands for: refusals that are alike have one together.
     pub count: u32,
+    /// The names of the attributes that a write changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attributes: Option<ChangedNames>,
+    /// The id that a restored resource had before, if the origin gave it another one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub former_id: Option<String>,
 }
 
 /// Which entries are wanted.
@@ -125,6 +139,9 @@ pub struct Filter {
     pub operation: Option<String>,
     /// The identifier, or `Type/identifier`.
     pub resource: Option<String>,
+    /// Any of these, as `Type/identifier`; none: of every resource.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub resources: Vec<String>,
     /// Milliseconds since the epoch, at or after.
     pub from: Option<i64>,
     /// Milliseconds since the epoch, before.
@@ -140,11 +157,24 @@ pub struct Page {
     pub before: Option<i64>,
 }
 
+/// Makes the table, or adds the columns that it lacks.
+pub fn open<S: Sql>(sql: &S) -> Result<(), SqlError> {
+    sql.query(TABLE, &[])?;
+    let made = sql.query("SELECT sql FROM sqlite_master WHERE type = 'table' AND name = 'audit'", &[])?;
+    let made = made.into_iter().next().unwrap_or_default().text()?;
+    if !made.contains("former_id") {
+        COLUMNS.iter().try_for_each(|column| sql.query(column, &[]).map(|_| ()))?;
+    }
+    Ok(())
+}
+
 /// Adds an entry, and returns its id.
 pub fn add<S: Sql>(sql: &S, entry: &Entry) -> Result<i64, SqlError> {
     let text = "INSERT INTO audit (at, kind, principal, subject, operation, resource_type, resource_id,
-        status, outcome, reason, request_id, count) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id";
+        status, outcome, reason, request_id, count, attributes, former_id)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id";
     let resource = entry.resource.as_ref();
+    let attributes = entry.attributes.as_ref().and_then(ChangedNames::to_text);
     let rows = sql.query(
         text,
         &[
@@ -160,15 +190,17 @@ pub fn add<S: Sql>(sql: &S, entry: &Entry) -> Result<i64, SqlError> {
             entry.reason.as_deref().into(),
             entry.request_id.as_deref().into(),
             i64::from(entry.count).into(),
+            attributes.as_deref().into(),
+            entry.former_id.as_deref().into(),
         ],
     )?;
     rows.into_iter().next().unwrap_or_default().integer()
 }
 
-/// What has come of an entry whose outcome was unknown.
+/// Stores the outcome of an entry that had none. A write that failed changed no attribute.
 pub fn settle<S: Sql>(sql: &S, id: i64, status: u16, resource: Option<&str>) -> Result<(), SqlError> {
-    let text = "UPDATE audit SET status = ?, outcome = ?, resource_id = coalesce(resource_id, ?)
-        WHERE id = ? AND outcome = 'unknown'";
+    let text = "UPDATE audit SET status = ?1, outcome = ?2, resource_id = coalesce(resource_id, ?3),
+        attributes = iif(?2 = 'failed', NULL, attributes) WHERE id = ?4 AND outcome = 'unknown'";
     let outcome = name(&Outcome::of_write(status));
     sql.query(text, &[i64::from(status).into(), Bind::Text(&outcome), resource.into(), id.into()])?;
     Ok(())
@@ -190,13 +222,15 @@ pub fn writes_after<S: Sql>(sql: &S, id: i64) -> Result<u64, SqlError> {
 pub fn page<S: Sql>(sql: &S, filter: &Filter, before: Option<i64>, count: usize) -> Result<Page, SqlError> {
     // What does not look at the filter's texts has them all in memory: the statement stays one.
     let text = "SELECT id, at, kind, principal, subject, operation, resource_type, resource_id, status,
-        outcome, reason, request_id, count
+        outcome, reason, request_id, count, attributes, former_id
         FROM (SELECT * FROM audit WHERE id < ? ORDER BY id DESC LIMIT ?)
         WHERE (? = '[]' OR kind IN (SELECT value FROM json_each(?)))
         AND (? IS NULL OR principal = ?) AND (? IS NULL OR outcome = ?) AND (? IS NULL OR operation = ?)
         AND (? IS NULL OR resource_id = ? OR resource_type || '/' || resource_id = ?)
+        AND (? = '[]' OR resource_type || '/' || resource_id IN (SELECT value FROM json_each(?)))
         AND at >= ? AND at < ? ORDER BY id DESC LIMIT ?";
     let kinds = serde_json::to_string(&filter.kinds).unwrap_or_default();
+    let resources = serde_json::to_string(&filter.resources).unwrap_or_default();
     let outcome = filter.outcome.map(|outcome| name(&outcome));
     let (principal, outcome): (Bind<'_>, Bind<'_>) =
         (filter.principal.as_deref().into(), outcome.as_deref().into());
@@ -220,6 +254,8 @@ pub fn page<S: Sql>(sql: &S, filter: &Filter, before: Option<i64>, count: usize)
             resource,
             resource,
             resource,
+            Bind::Text(&resources),
+            Bind::Text(&resources),
             filter.from.unwrap_or(0).into(),
             filter.to.unwrap_or(i64::MAX).into(),
             wanted.into(),
@@ -268,6 +304,8 @@ fn entry(mut row: Row) -> Result<Entry, SqlError> {
     let outcome = named(&row.text()?)?;
     let (reason, request_id) = (row.maybe_text()?, row.maybe_text()?);
     let count = u32::try_from(row.integer()?).unwrap_or(1);
+    let attributes = row.maybe_text()?.and_then(|text| serde_json::from_str(&text).ok());
+    let former_id = row.maybe_text()?;
     let resource = of.map(|of| Resource { of, id: resource_id });
     Ok(Entry {
         id,
@@ -282,6 +320,8 @@ fn entry(mut row: Row) -> Result<Entry, SqlError> {
         reason,
         request_id,
         count,
+        attributes,
+        former_id,
     })
 }
 

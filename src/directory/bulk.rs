@@ -8,6 +8,7 @@
 //! [`Bulk`] says what to do next and is told what came of it; whoever does it may wait for an origin.
 
 use crate::Directory;
+use crate::changed_names::ChangedNames;
 use crate::list::read_object;
 use crate::message::{Failure, Request, Response};
 use crate::sql::Sql;
@@ -57,6 +58,8 @@ pub struct Bulk {
     base: String,
     operations: Vec<Operation>,
     answers: Vec<Option<Value>>,
+    /// Names of the attributes that each operation changed.
+    changed: Vec<Option<ChangedNames>>,
     created: Created,
     /// Errors to go before the rest is left undone.
     errors_left: Option<u64>,
@@ -105,6 +108,7 @@ impl Bulk {
         Ok(Self {
             base: base.to_owned(),
             answers: operations.iter().map(|_| None).collect(),
+            changed: operations.iter().map(|_| None).collect(),
             operations,
             created: Created::default(),
             errors_left: get("failOnErrors").and_then(Value::as_u64).filter(|limit| *limit > 0),
@@ -157,6 +161,9 @@ impl Bulk {
         if let Some(place) = self.answers.get_mut(index) {
             *place = Some(answer);
         }
+        if let (Some(place), Some(names)) = (self.changed.get_mut(index), response.changed.first()) {
+            place.clone_from(names);
+        }
         if !ok {
             self.errors_left = self.errors_left.map(|left| left.saturating_sub(1));
         }
@@ -164,8 +171,11 @@ impl Bulk {
 
     /// The answer.
     pub fn into_response(self) -> Response {
+        let changed = self.answers.iter().zip(self.changed).filter(|(answer, _)| answer.is_some());
+        let changed = changed.map(|(_, names)| names).collect();
         let answers: Vec<Value> = self.answers.into_iter().flatten().collect();
-        Response::json(200, json!({ "schemas": [RESPONSE], "Operations": answers }).to_string())
+        let body = json!({ "schemas": [RESPONSE], "Operations": answers }).to_string();
+        Response { changed, ..Response::json(200, body) }
     }
 }
 

@@ -5,6 +5,8 @@ use scim_edge_scim::discovery::Features;
 use scim_edge_scim::endpoint::{Endpoint, Kind};
 use scim_edge_scim::error::Error;
 
+use crate::changed_names::ChangedNames;
+use crate::deleted::{Deletion, Source};
 use crate::sql::SqlError;
 
 /// A SCIM request by somebody who may make it.
@@ -37,6 +39,25 @@ pub struct Request<'a> {
     pub new_id: &'a dyn Fn() -> String,
     /// Whether the caller may use a method on a kind: the parts of a bulk request are asked one by one.
     pub may: &'a dyn Fn(&str, Kind) -> bool,
+    /// The service account or key that makes the request.
+    pub principal: Option<&'a str>,
+    /// Names the request.
+    pub request_id: Option<&'a str>,
+    /// Whether deleted resources are kept, so that they can be restored.
+    pub keep_deleted: bool,
+}
+
+impl Request<'_> {
+    /// A deletion that this request makes.
+    pub(crate) fn deletion(&self) -> Deletion<'_> {
+        Deletion {
+            at: self.now_ms,
+            source: Source::Gateway,
+            principal: self.principal,
+            request_id: self.request_id,
+            keep: self.keep_deleted,
+        }
+    }
 }
 
 /// An answer.
@@ -50,6 +71,9 @@ pub struct Response {
     pub body: Option<String>,
     /// What went wrong inside, for the log only.
     pub fault: Option<String>,
+    /// Names of the attributes that the request changed, for the audit; a bulk request has those of each
+    /// operation in its answer.
+    pub changed: Vec<Option<ChangedNames>>,
 }
 
 impl Response {
@@ -64,6 +88,12 @@ impl Response {
 
     pub(crate) fn empty(status: u16) -> Self {
         Self { status, ..Self::default() }
+    }
+
+    /// The same answer, to a request that changed these.
+    pub(crate) fn changing(mut self, names: ChangedNames) -> Self {
+        self.changed = vec![Some(names)];
+        self
     }
 
     pub(crate) fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {

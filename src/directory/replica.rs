@@ -8,6 +8,7 @@
 use crate::Directory;
 use crate::capabilities::Capabilities;
 use crate::circuit::Circuit;
+use crate::deleted::Deletion;
 use crate::pass::{Check, Pass, Purpose, modified};
 use crate::position::Position;
 use crate::render::{OPEN_BASE, opaque, own_version, without_groups};
@@ -266,12 +267,12 @@ impl<S: Sql> Directory<S> {
     }
 
     /// The origin has this resource no longer.
-    pub fn forget(&self, kind: Kind, id: &str, now_ms: i64) -> Result<(), SqlError> {
+    pub fn forget(&self, kind: Kind, id: &str, deletion: &Deletion<'_>) -> Result<(), SqlError> {
         let stored = self.store.get(kind, id)?;
         self.store.sql.transaction(|| match &stored {
-            Some(stored) => self.store.delete(stored, now_ms),
+            Some(stored) => self.store.delete(stored, deletion),
             // Groups may name what is not here.
-            None => self.store.leave_groups(kind, id, now_ms),
+            None => self.store.leave_groups(kind, id, deletion.at),
         })
     }
 

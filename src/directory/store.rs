@@ -1,5 +1,6 @@
 //! Resources in their tables. Nothing here knows of HTTP; nothing above here knows of tables.
 
+use crate::deleted::Deletion;
 use crate::known_groups::{Group, KnownGroups};
 use crate::page::{Plain, Range, Way};
 use crate::sql::{Bind, Counted, Row, Sql, SqlError};
@@ -50,6 +51,14 @@ pub(crate) struct Stored {
 pub(crate) struct Content<'a> {
     pub(crate) resource: &'a Map<String, Value>,
     pub(crate) origin_meta: Option<&'a str>,
+}
+
+/// When a resource was created and changed, and how often.
+#[derive(Clone, Copy)]
+pub(crate) struct Age {
+    pub(crate) created: i64,
+    pub(crate) modified: i64,
+    pub(crate) version: i64,
 }
 
 /// A group that a user is in.
@@ -269,19 +278,26 @@ impl<S: Sql> Store<S> {
 
     /// Adds a resource; its `id` is in the content. Returns its number.
     pub(crate) fn insert(&self, kind: Kind, content: &Content<'_>, now_ms: i64) -> Result<i64, SqlError> {
+        self.insert_at(kind, content, Age { created: now_ms, modified: now_ms, version: 1 })
+    }
+
+    /// Adds a resource that is not new.
+    pub(crate) fn insert_at(&self, kind: Kind, content: &Content<'_>, age: Age) -> Result<i64, SqlError> {
         let columns = Columns::of(kind, content.resource);
         let inserted = self.integers(
             "INSERT INTO resource (kind, id, name, external_id, display, created, modified, version, origin_meta, body)
-                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, 1, ?7, ?8) RETURNING seq",
+                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?9, ?10, ?7, ?8) RETURNING seq",
             &[
                 number(kind).into(),
                 columns.id.into(),
                 columns.name.as_str().into(),
                 columns.external_id.into(),
                 columns.display.into(),
-                now_ms.into(),
+                age.created.into(),
                 content.origin_meta.into(),
                 columns.body.as_str().into(),
+                age.modified.into(),
+                age.version.into(),
             ],
         )?;
         let seq = inserted.first().copied().ok_or_else(|| SqlError::new("nothing was inserted"))?;
@@ -382,10 +398,14 @@ impl<S: Sql> Store<S> {
         Ok(())
     }
 
-    /// Removes a resource and every trace of it in groups, which become new versions.
-    pub(crate) fn delete(&self, stored: &Stored, now_ms: i64) -> Result<(), SqlError> {
+    /// Removes a resource and every trace of it in groups, which become new versions. It is kept among the
+    /// deleted ones.
+    pub(crate) fn delete(&self, stored: &Stored, deletion: &Deletion<'_>) -> Result<(), SqlError> {
         let seq = Bind::from(stored.seq);
-        self.leave_groups(stored.kind, &stored.id, now_ms)?;
+        if deletion.keep {
+            self.keep_deleted(stored, deletion)?;
+        }
+        self.leave_groups(stored.kind, &stored.id, deletion.at)?;
         match stored.kind {
             Kind::Group => self.sql.query("DELETE FROM member WHERE group_seq = ?", &[seq])?,
             Kind::User => {

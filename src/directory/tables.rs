@@ -8,6 +8,7 @@
 //!   a member to its groups.
 //! - `audit` and `activity`: who changed what, and how much happened; see the modules of these names.
 //! - `change`: what copies near callers have to take over, only while there are some; see `changes.rs`.
+//! - `deleted` and `deleted_links`: deleted resources, while they can be restored; see `deleted.rs`.
 //! - `tally`: how many resources there are of each kind, kept by the transactions that change them.
 //!
 //! Creating a user writes at most eight rows (the resource and its four indexes, an e-mail, the tally, the
@@ -17,7 +18,7 @@
 use crate::sql::{Bind, Sql, SqlError};
 
 /// Each step makes the tables of its number out of those of the number before.
-const STEPS: [&[&str]; 8] = [
+const STEPS: [&[&str]; 9] = [
     &[
         "CREATE TABLE resource (
         seq INTEGER PRIMARY KEY,
@@ -81,6 +82,36 @@ const STEPS: [&[&str]; 8] = [
         "DROP INDEX resource_kind",
         "CREATE INDEX resource_names ON resource
             (kind, seq, name, body ->> 'displayName', octet_length(body) - length(body))",
+    ],
+    // See `deleted.rs`, and `changed_names.rs` and `history.rs` for the columns of the audit.
+    &[
+        "CREATE TABLE deleted (
+            number INTEGER PRIMARY KEY,
+            kind INTEGER NOT NULL,
+            id TEXT NOT NULL,
+            name TEXT NOT NULL,
+            created INTEGER NOT NULL,
+            version INTEGER NOT NULL,
+            at INTEGER NOT NULL,
+            source TEXT NOT NULL,
+            principal TEXT,
+            request_id TEXT,
+            origin TEXT,
+            attempted INTEGER,
+            restored_as TEXT,
+            links TEXT NOT NULL,
+            body TEXT NOT NULL
+        ) STRICT",
+        "CREATE TABLE deleted_links (
+            number INTEGER NOT NULL,
+            part INTEGER NOT NULL,
+            links TEXT NOT NULL,
+            PRIMARY KEY (number, part)
+        ) STRICT, WITHOUT ROWID",
+        crate::audit::COLUMNS[0],
+        crate::audit::COLUMNS[1],
+        // The few entries of restores at an origin.
+        "CREATE INDEX audit_former ON audit (resource_type) WHERE former_id IS NOT NULL",
     ],
 ];
 

@@ -1,5 +1,6 @@
 //! Writes in a system of record (RFC 7644 §3.3, §3.5, §3.6): each one transaction, or nothing.
 
+use crate::changed_names::ChangedNames;
 use crate::list::read_object;
 use crate::message::{Failure, Request, Response};
 use crate::render::{Relations, Renderer, etag, opaque, own_version, without_groups};
@@ -61,12 +62,12 @@ impl<S: Sql> Write<'_, S> {
 
     pub(crate) fn post(&self, kind: Kind) -> Result<Response, Failure> {
         let shown = projection(self.schemas, self.request)?;
-        let id = self.create(kind, &read_object(self.request)?)?;
-        self.answer(201, kind, &id, &shown)
+        let (id, names) = self.create(kind, &read_object(self.request)?)?;
+        Ok(self.answer(201, kind, &id, &shown)?.changing(names))
     }
 
-    /// Creates a resource and returns its id.
-    pub(crate) fn create(&self, kind: Kind, body: &Map<String, Value>) -> Result<String, Failure> {
+    /// Creates a resource and returns its id, and the names of its attributes.
+    fn create(&self, kind: Kind, body: &Map<String, Value>) -> Result<(String, ChangedNames), Failure> {
         let mut resource = self.reader(kind).create(body)?;
         let members = take_members(&mut resource)?;
         let id = (self.request.new_id)();
@@ -82,7 +83,11 @@ impl<S: Sql> Write<'_, S> {
             self.store.add_members(seq, &members)?;
             Ok::<(), Failure>(())
         })?;
-        Ok(id)
+        let mut names = ChangedNames::between(&Map::new(), &resource);
+        if !members.is_empty() {
+            names.note_members(false, true);
+        }
+        Ok((id, names))
     }
 
     pub(crate) fn put(&self, kind: Kind, id: &str) -> Result<Response, Failure> {
@@ -93,12 +98,12 @@ impl<S: Sql> Write<'_, S> {
         let mut new = self.reader(kind).replace(&read_object(self.request)?, &old)?;
         let members = take_members(&mut new)?;
         let new = with_id(id, new);
-        self.store.sql.transaction(|| {
+        let names = self.store.sql.transaction(|| {
             self.check_name(kind, &new, Some(stored.seq))?;
             let moved = kind == Kind::Group && self.set_members(&stored, &members)?;
             self.store_change(&stored, &old, &new, moved)
         })?;
-        self.answer(200, kind, id, &shown)
+        Ok(self.answer(200, kind, id, &shown)?.changing(names))
     }
 
     pub(crate) fn patch(&self, kind: Kind, id: &str) -> Result<Response, Failure> {
@@ -106,7 +111,7 @@ impl<S: Sql> Write<'_, S> {
         let stored = self.find(kind, id)?;
         self.check_version(&stored)?;
         let patch = Patch::parse(&read_object(self.request)?, self.request.dialect)?;
-        self.apply(&stored, &patch)?;
+        let names = self.apply(&stored, &patch)?;
         // RFC 7644 §3.5.2 leaves the choice, unless attributes are asked for; clients that want less of a
         // group want nothing of it.
         let query = Query::parse(self.request.query)?;
@@ -119,12 +124,12 @@ impl<S: Sql> Write<'_, S> {
         if less || (self.request.patch_without_body && !asked) {
             let now = self.find(kind, id)?;
             let relations = Relations::of(self.store, std::slice::from_ref(&now), false)?;
-            return Ok(Response::empty(204).with("etag", etag(&now, &relations)));
+            return Ok(Response::empty(204).with("etag", etag(&now, &relations)).changing(names));
         }
-        self.answer(200, kind, id, &shown)
+        Ok(self.answer(200, kind, id, &shown)?.changing(names))
     }
 
-    pub(crate) fn apply(&self, stored: &Stored, patch: &Patch) -> Result<(), Failure> {
+    fn apply(&self, stored: &Stored, patch: &Patch) -> Result<ChangedNames, Failure> {
         let reader = self.reader(stored.kind);
         let old = stored.resource()?;
         if let Some(plan) = patch.member_plan(&reader) {
@@ -156,7 +161,8 @@ impl<S: Sql> Write<'_, S> {
     pub(crate) fn delete(&self, kind: Kind, id: &str) -> Result<Response, Failure> {
         let stored = self.find(kind, id)?;
         self.check_version(&stored)?;
-        self.store.sql.transaction(|| self.store.delete(&stored, self.request.now_ms))?;
+        let deletion = self.request.deletion();
+        self.store.sql.transaction(|| self.store.delete(&stored, &deletion))?;
         Ok(Response::empty(204))
     }
 
@@ -167,14 +173,18 @@ impl<S: Sql> Write<'_, S> {
         old: &Map<String, Value>,
         new: &Map<String, Value>,
         members_moved: bool,
-    ) -> Result<(), Failure> {
+    ) -> Result<ChangedNames, Failure> {
         if old != new {
             let content = Content { resource: new, origin_meta: None };
             self.store.update(stored, &content, self.request.now_ms)?;
         } else if members_moved {
             self.store.touch(stored.seq, self.request.now_ms)?;
         }
-        Ok(())
+        let mut names = ChangedNames::between(old, new);
+        if members_moved {
+            names.note_members(true, true);
+        }
+        Ok(names)
     }
 
     /// Changes members without a look at the others; returns whether anything changed.
@@ -280,7 +290,7 @@ pub(crate) fn take_members(resource: &mut Map<String, Value>) -> Result<Vec<Memb
 }
 
 /// A member; what kind of resource it is, the directory knows better than the client.
-fn member(value: &Map<String, Value>) -> Option<Member> {
+pub(crate) fn member(value: &Map<String, Value>) -> Option<Member> {
     let text = |name: &str| value.get(name).and_then(Value::as_str).map(str::to_owned);
     Some(Member { id: text("value").filter(|id| !id.is_empty())?, kind: None, display: text("display") })
 }

@@ -27,11 +27,19 @@ pub enum OperatorCall {
     Activity,
     /// The whole account, as lines.
     Export,
+    /// Deleted resources.
+    Deleted,
+    /// Restores deleted resources.
+    Restore,
+    /// Who changed one resource, and which attributes.
+    History,
+    /// Erases one resource for good, with its history.
+    Erase,
 }
 
 impl OperatorCall {
     /// Every call.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 13] = [
         Self::Explain,
         Self::KeySet,
         Self::Replica,
@@ -41,6 +49,10 @@ impl OperatorCall {
         Self::Audit,
         Self::Activity,
         Self::Export,
+        Self::Deleted,
+        Self::Restore,
+        Self::History,
+        Self::Erase,
     ];
 
     /// The call of a path segment.
@@ -60,6 +72,10 @@ impl OperatorCall {
             Self::Audit => ".audit",
             Self::Activity => ".activity",
             Self::Export => ".export",
+            Self::Deleted => ".deleted",
+            Self::Restore => ".restore",
+            Self::History => ".history",
+            Self::Erase => ".erase",
         }
     }
 
@@ -75,14 +91,26 @@ impl OperatorCall {
             Self::Audit => "audit.list",
             Self::Activity => "activity",
             Self::Export => "directory.export",
+            Self::Deleted => "deleted.list",
+            Self::Restore => "deleted.restore",
+            Self::History => "resource.history",
+            Self::Erase => "resource.erase",
         }
     }
 
     /// Its one method.
     pub fn method(self) -> &'static str {
         match self {
-            Self::Replica | Self::Audit | Self::Activity | Self::Export => "GET",
-            Self::Explain | Self::KeySet | Self::Resync | Self::Check | Self::Changes => "POST",
+            Self::Replica | Self::Audit | Self::Activity | Self::Export | Self::Deleted | Self::History => {
+                "GET"
+            }
+            Self::Explain
+            | Self::KeySet
+            | Self::Resync
+            | Self::Check
+            | Self::Changes
+            | Self::Restore
+            | Self::Erase => "POST",
         }
     }
 
@@ -93,7 +121,10 @@ impl OperatorCall {
             Self::KeySet => Permission::SettingView,
             Self::Replica => Permission::ReplicaView,
             Self::Resync | Self::Check | Self::Changes => Permission::ReplicaManage,
-            Self::Audit | Self::Activity => Permission::AuditView,
+            Self::Audit | Self::Activity | Self::History => Permission::AuditView,
+            // The permissions to create or delete the resource itself are checked for each resource.
+            Self::Deleted | Self::Restore => Permission::DirectoryRestore,
+            Self::Erase => Permission::DirectoryErase,
             Self::Export => Permission::DirectoryExport,
         };
         match [needed].iter().chain(self.also_needed()).find(|permission| !held.has(**permission)) {

@@ -308,7 +308,7 @@ fn write_down(
     holder: &Holder,
     now_ms: i64,
 ) -> std::result::Result<(), SqlError> {
-    sql.query(audit::TABLE, &[])?;
+    audit::open(sql)?;
     audit::trim(sql, kept_from(&Published::of(new).directory, now_ms))?;
     for change in changes(old, new) {
         let entry = Entry {
@@ -324,6 +324,8 @@ fn write_down(
             reason: None,
             request_id: Some(call.correlation_id.clone()),
             count: 1,
+            attributes: None,
+            former_id: None,
         };
         audit::add(sql, &entry)?;
     }
@@ -340,7 +342,7 @@ fn audit_page(
     if !holder.permissions.has(Permission::AuditView) {
         return Ok(Reply::refusal(&Failure::unauthenticated(), ""));
     }
-    sql.query(audit::TABLE, &[]).map_err(internal)?;
+    audit::open(sql).map_err(internal)?;
     let kept_from = kept_from(&Published::of(document).directory, now_ms);
     let page = page(sql, question, kept_from).map_err(internal)?;
     let body = serde_json::to_value(&page).map_err(|error| Error::RustError(error.to_string()))?;

@@ -2,7 +2,7 @@
 //! and asks nothing of the origin but single resources.
 
 use crate::directory::{Directory, Incoming, dialect, respond};
-use crate::http::{Headers, Response, SCIM_JSON, scim_error};
+use crate::http::{Response, scim_error};
 use crate::origin::Origin;
 use crate::replica::read_body;
 use scim_edge_account::published::DirectorySettings;
@@ -30,27 +30,24 @@ impl Directory {
         while let Some(part) = bulk.next_part() {
             let permitted = incoming.call.permissions.has_all(needed(&part.method, part.kind));
             let response = if permitted {
+                let (endpoint, if_match) = (part.endpoint.clone(), part.if_match.clone());
                 let one = Incoming {
-                    call: incoming.call.clone(),
-                    method: part.method.clone(),
-                    endpoint: part.endpoint.clone(),
-                    query: String::new(),
-                    headers: Headers::of(vec![
-                        ("content-type", Some(SCIM_JSON.to_owned())),
-                        ("if-match", part.if_match.clone()),
-                    ]),
-                    body: part.body.clone(),
                     request_id: incoming.request_id.clone(),
-                    took_ms: Vec::new(),
                     origin_ms: incoming.origin_ms.clone(),
+                    ..Incoming::part(&incoming.call, &part.method, endpoint, if_match, part.body.clone())
                 };
-                plain(self.write(&one, settings, origin).await?)
+                let names = self.names_changed(&one, settings)?;
+                let response = plain(self.write(&one, settings, origin).await?);
+                let names = names.filter(|_| response.status < 400);
+                ScimResponse { changed: vec![names], ..response }
             } else {
                 not_permitted()
             };
             bulk.record(&part, &response);
         }
-        respond(bulk.into_response(), &[("cache-status", "scim-edge; fwd=method")])
+        let mut response = bulk.into_response();
+        incoming.changed.replace(std::mem::take(&mut response.changed));
+        respond(response, &[("cache-status", "scim-edge; fwd=method")])
     }
 }
 

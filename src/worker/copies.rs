@@ -195,6 +195,14 @@ impl Directory {
         stub.fetch_with_request(request).await?.json::<Grant>().await
     }
 
+    /// Deletes the storage, so that no page of it is left, and starts over with empty tables.
+    pub(crate) async fn forget_everything(&self) -> Result<Response> {
+        self.memory.lent.end();
+        self.state.storage().delete_all().await?;
+        self.store()?.reopen().map_err(internal)?;
+        answer(200, &[], None)
+    }
+
     /// Called back by the account's own object.
     pub(crate) fn give_up(&self) -> Result<Response> {
         self.memory.lent.end();

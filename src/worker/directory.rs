@@ -22,6 +22,7 @@ use crate::replica::is_read;
 use crate::sql::ObjectSql;
 use scim_edge_account::published::DirectorySettings;
 use scim_edge_account::supplement::Supplement;
+use scim_edge_directory::changed_names::ChangedNames;
 use scim_edge_directory::circuit::Circuit;
 use scim_edge_directory::message::{Request as ScimRequest, Response as ScimResponse};
 use scim_edge_directory::scan::Scan;
@@ -94,6 +95,8 @@ pub(crate) struct Directory {
 pub(crate) struct Memory {
     pub(crate) configuration: RefCell<Option<Configuration>>,
     pub(crate) locks: Locks<(Kind, String)>,
+    /// Deleted resources that are being restored: an origin may give one the id that it had.
+    pub(crate) restores: Locks<(Kind, String)>,
     pub(crate) races: Races,
     /// What is known of the origin's health, with the request that finds out about it.
     pub(crate) circuit: RefCell<Option<Circuit>>,
@@ -130,6 +133,33 @@ pub(crate) struct Incoming {
     pub(crate) took_ms: Vec<u32>,
     /// How long the origin has been waited for, in milliseconds; none where it was not asked.
     pub(crate) origin_ms: Rc<Cell<Option<u32>>>,
+    /// Names of the attributes that the request changed; one list for each operation of a bulk request.
+    pub(crate) changed: Rc<RefCell<Vec<Option<ChangedNames>>>>,
+}
+
+impl Incoming {
+    /// A write that is a part of this object's work for a caller: an operation of a bulk request, or a step of a
+    /// restore.
+    pub(crate) fn part(
+        call: &Rc<Call>,
+        method: &str,
+        endpoint: Endpoint,
+        if_match: Option<String>,
+        body: Vec<u8>,
+    ) -> Self {
+        Self {
+            call: call.clone(),
+            method: method.to_owned(),
+            endpoint,
+            query: String::new(),
+            headers: Headers::of(vec![("content-type", Some(SCIM_JSON.to_owned())), ("if-match", if_match)]),
+            body,
+            request_id: call.request_id.clone(),
+            took_ms: Vec::new(),
+            origin_ms: Rc::default(),
+            changed: Rc::default(),
+        }
+    }
 }
 
 impl Directory {
@@ -141,6 +171,7 @@ impl Directory {
         let memory = Memory {
             configuration: RefCell::new(None),
             locks: Locks::new(),
+            restores: Locks::new(),
             races: Races::default(),
             circuit: RefCell::new(None),
             is_erased: Cell::new(false),
@@ -164,6 +195,7 @@ impl Directory {
             deletion::UNSEAL => return self.unseal(&request).await,
             near::LEND => return self.lend(&request).await,
             near::RECALL => return self.give_up(),
+            near::FORGET => return self.forget_everything().await,
             _ => {}
         }
         let call = request.headers().known(HEADER).and_then(Call::parse);
@@ -230,7 +262,10 @@ impl Directory {
                 let scan = Scan::default();
                 let response = loop {
                     match self.local_in_turns(incoming, settings, &scan)? {
-                        Some(response) => break response,
+                        Some(mut response) => {
+                            incoming.changed.replace(std::mem::take(&mut response.changed));
+                            break response;
+                        }
                         None => let_others_in().await?,
                     }
                 };
@@ -292,6 +327,9 @@ impl Directory {
             // Without randomness no identifier is unique; an empty one is refused by the unique index.
             new_id: &|| new_uuid().unwrap_or_default(),
             may: &|method, kind| permissions.has_all(needed(method, kind)),
+            principal: Some(&incoming.call.principal),
+            request_id: Some(incoming.request_id.as_str()).filter(|id| !id.is_empty()),
+            keep_deleted: settings.deleted_retention_days > 0,
         };
         Ok(ask(self.store()?, &request))
     }
@@ -401,6 +439,7 @@ async fn incoming(
         request_id,
         took_ms,
         origin_ms: Rc::default(),
+        changed: Rc::default(),
     }))
 }
 

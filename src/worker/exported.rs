@@ -56,6 +56,8 @@ impl Directory {
             reason: None,
             request_id: Some(request_id.to_owned()),
             count: 1,
+            attributes: None,
+            former_id: None,
         };
         audit::add(self.store()?.sql(), &entry).map_err(internal)
     }

@@ -5,15 +5,18 @@
 //! again when it is answered: an object that is stopped in between leaves the entry as it is.
 
 use crate::aside::{Aside, Question, Refused};
-use crate::directory::{Directory, Incoming, internal};
+use crate::call::Call;
+use crate::directory::{Directory, Incoming, dialect, internal};
 use crate::environment::now_ms;
 use crate::http::{Response, answer};
+use crate::replica::read_body;
 use scim_edge_account::published::DirectorySettings;
 use scim_edge_directory::activity::{Activity, Happened};
 use scim_edge_directory::audit::{self, Entry, Kind, Outcome, Resource};
+use scim_edge_directory::changed_names::ChangedNames;
 use scim_edge_directory::sql::SqlError;
 use scim_edge_policy::operation::{Effect, Operation};
-use scim_edge_scim::endpoint::{Endpoint, segments};
+use scim_edge_scim::endpoint::{Endpoint, Kind as ResourceKind, segments};
 use serde_json::Value;
 use std::cell::{Cell, RefCell};
 use worker::{Result, console_error};
@@ -54,6 +57,7 @@ impl Directory {
             let entry = Entry {
                 status: 0,
                 outcome: Outcome::Unknown,
+                attributes: self.names_changed(incoming, settings)?,
                 ..entry(incoming, &begun, operation.name, resource(&incoming.endpoint), 0)
             };
             begun.entry = Some(audit::add(self.store()?.sql(), &entry).map_err(internal)?);
@@ -85,6 +89,7 @@ impl Directory {
         let sql = self.store()?.sql();
         let status = response.status;
         if let Some(begun) = begun {
+            let mut changed = incoming.changed.take().into_iter();
             let parts = match (&incoming.endpoint, response.text()) {
                 (Endpoint::Bulk, Some(body)) => parts(&incoming.body, body.as_bytes()),
                 _ => Vec::new(),
@@ -99,12 +104,14 @@ impl Directory {
                 {
                     resource.id = id;
                 }
+                let attributes = changed.next().flatten();
                 let entry = entry(incoming, &begun, begun.operation, resource, status);
-                audit::add(sql, &entry).map_err(internal)?;
+                audit::add(sql, &Entry { attributes, ..entry }).map_err(internal)?;
             }
-            for part in parts {
+            for (part, attributes) in parts.into_iter().zip(changed.chain(std::iter::repeat(None))) {
+                let Some(part) = part else { continue };
                 let entry = entry(incoming, &begun, part.operation, part.resource, part.status);
-                audit::add(sql, &entry).map_err(internal)?;
+                audit::add(sql, &Entry { attributes, ..entry }).map_err(internal)?;
             }
             self.trim(settings)?;
         }
@@ -122,7 +129,51 @@ impl Directory {
         }
         journal.trimmed_at.set(now_ms);
         journal.refused.set(0);
-        audit::trim(self.store()?.sql(), kept_from(settings, now_ms)).map_err(internal)
+        let store = self.store()?;
+        store.trim_deleted(deleted_from(settings, now_ms)).map_err(internal)?;
+        audit::trim(store.sql(), kept_from(settings, now_ms)).map_err(internal)
+    }
+
+    /// Adds an operator's write.
+    pub(crate) fn note_operation(
+        &self,
+        call: &Call,
+        operation: &str,
+        status: u16,
+        of: Written,
+    ) -> Result<()> {
+        let entry = Entry {
+            id: 0,
+            at: now_ms(),
+            kind: Kind::Write,
+            principal: Some(call.principal.clone()),
+            subject: call.subject.clone(),
+            operation: operation.to_owned(),
+            resource: Some(Resource { of: of.kind.name().to_owned(), id: Some(of.id) }),
+            status,
+            outcome: Outcome::of_write(status),
+            reason: None,
+            request_id: (!call.request_id.is_empty()).then(|| call.request_id.clone()),
+            count: 1,
+            attributes: None,
+            former_id: of.former_id,
+        };
+        audit::add(self.store()?.sql(), &entry).map_err(internal).map(|_| ())
+    }
+
+    /// Names of the attributes that a write to the origin changes, as far as the copy tells.
+    pub(crate) fn names_changed(
+        &self,
+        incoming: &Incoming,
+        settings: &DirectorySettings,
+    ) -> Result<Option<ChangedNames>> {
+        let (kind, id) = match &incoming.endpoint {
+            Endpoint::Collection(kind) => (*kind, None),
+            Endpoint::Resource(kind, id) => (*kind, Some(id.as_str())),
+            _ => return Ok(None),
+        };
+        let Ok(body) = read_body(incoming) else { return Ok(None) };
+        Ok(self.store()?.names_changed(&incoming.method, kind, id, &body, dialect(settings)))
     }
 
     /// Answers the Worker.
@@ -171,6 +222,8 @@ impl Directory {
                 reason: Some(one.reason.clone()),
                 request_id: Some(one.request_id.clone()),
                 count: one.count,
+                attributes: None,
+                former_id: None,
             };
             audit::add(store.sql(), &entry)?;
         }
@@ -188,6 +241,18 @@ pub(crate) fn page<S: scim_edge_directory::sql::Sql>(
     let mut filter = question.filter.clone();
     filter.from = Some(filter.from.unwrap_or(0).max(kept_from));
     audit::page(sql, &filter, question.before, question.count)
+}
+
+/// The resource of an operator's write.
+pub(crate) struct Written {
+    pub kind: ResourceKind,
+    pub id: String,
+    pub former_id: Option<String>,
+}
+
+/// From when on deleted resources are kept.
+pub(crate) fn deleted_from(settings: &DirectorySettings, now_ms: i64) -> i64 {
+    now_ms.saturating_sub(i64::from(settings.deleted_retention_days).saturating_mul(DAY_MS))
 }
 
 /// From when on entries are kept.
@@ -216,6 +281,8 @@ fn entry(
         reason: None,
         request_id: (!incoming.request_id.is_empty()).then(|| incoming.request_id.clone()),
         count: 1,
+        attributes: None,
+        former_id: None,
     }
 }
 
@@ -241,8 +308,8 @@ struct Part {
     status: u16,
 }
 
-/// The operations of a bulk request that were answered.
-fn parts(asked: &[u8], answered: &[u8]) -> Vec<Part> {
+/// The operations of a bulk request that were answered; none for one that names no operation.
+fn parts(asked: &[u8], answered: &[u8]) -> Vec<Option<Part>> {
     let operations = |text: &[u8]| {
         let message = serde_json::from_slice::<Value>(text).ok()?;
         let members = message.as_object()?;
@@ -265,5 +332,5 @@ fn parts(asked: &[u8], answered: &[u8]) -> Vec<Part> {
             status: status.unwrap_or(0),
         })
     };
-    asked.iter().zip(&answered).filter_map(part).collect()
+    asked.iter().zip(&answered).map(part).collect()
 }

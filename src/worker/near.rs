@@ -35,6 +35,7 @@ extern "C" {
 /// The paths of a copy's question, and of a call back. No client's request has them at an object.
 pub(crate) const LEND: &str = "/lend";
 pub(crate) const RECALL: &str = "/recall";
+pub(crate) const FORGET: &str = "/forget";
 
 /// The private protocol; copy and object may run different deployments for a while.
 pub(crate) const PROTOCOL: u32 = 1;
@@ -153,14 +154,26 @@ impl Directory {
         self.memory.near.leases.borrow_mut().remove(region);
     }
 
+    /// Deletes the storage of every copy, for an erasure: the tables that a copy gets later lack the erased resource.
+    pub(crate) async fn forget_copies(&self) -> Result<()> {
+        for region in self.store()?.copies().map_err(internal)? {
+            self.order(&region, FORGET).await?;
+        }
+        Ok(())
+    }
+
     /// Tells a copy that it is not to answer any more.
     async fn tell(&self, region: &str) -> Result<()> {
+        self.order(region, RECALL).await
+    }
+
+    async fn order(&self, region: &str, path: &str) -> Result<()> {
         let account = self.known_configuration().map_err(internal)?.map(|known| known.account);
         let name = name(&account.unwrap_or_default(), region);
         let stub = self.environment.directories()?.id_from_name(&name)?.get_stub()?;
         let mut init = RequestInit::new();
         init.with_method(Method::Post);
-        let request = worker::Request::new_with_init(&format!("https://object{RECALL}"), &init)?;
+        let request = worker::Request::new_with_init(&format!("https://object{path}"), &init)?;
         match stub.fetch_with_request(request).await?.status_code() {
             200 => Ok(()),
             status => Err(Error::RustError(format!("it answered {status}"))),

@@ -13,7 +13,8 @@ use scim_edge_policy::operator::{OperatorCall, permit_whole};
 use scim_edge_policy::permission::Permissions;
 use scim_edge_scim::endpoint::Kind;
 use scim_edge_scim::error::{Error as ScimError, ScimType};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
+use std::rc::Rc;
 use worker::{Result, Url};
 
 /// Resources in one call, and how many of them are asked of the origin at a time.
@@ -31,10 +32,17 @@ impl Directory {
     pub(crate) async fn operate(
         &self,
         request: &Request,
-        call: &Call,
+        call: &Rc<Call>,
         operator: OperatorCall,
     ) -> Result<Response> {
         let settings = self.configure(call).await?;
+        match operator {
+            OperatorCall::Deleted => return self.list_deleted(request, &settings),
+            OperatorCall::Restore => return self.restore(request, call, &settings).await,
+            OperatorCall::History => return self.history(request, &settings),
+            OperatorCall::Erase => return self.erase_resource(request, call, &settings).await,
+            _ => {}
+        }
         if operator == OperatorCall::Replica {
             return json_answer(200, &self.view(&settings)?);
         }
@@ -221,14 +229,19 @@ fn named(one: &Value) -> Option<&str> {
     one.get("resource").unwrap_or(one).get("id").and_then(Value::as_str).filter(|id| !id.is_empty())
 }
 
-async fn resources(request: &Request) -> std::result::Result<Vec<Value>, ScimError> {
+/// A call's body: a JSON object within limits.
+pub(crate) async fn body(request: &Request) -> std::result::Result<Map<String, Value>, ScimError> {
     let text = read(request.body(), BODY_LIMIT).await.map_err(|error| match error {
         BodyError::TooLong => ScimError::status(413, "the body is longer than 1 MiB"),
         BodyError::Broken => ScimError::status(400, "the body ended early"),
     })?;
     let limits = scim_edge_json::Limits { bytes: BODY_LIMIT, depth: 32 };
-    let mut body = scim_edge_json::parse_object(&text, limits)
-        .map_err(|error| ScimError::new(ScimType::InvalidSyntax, error.to_string()))?;
+    scim_edge_json::parse_object(&text, limits)
+        .map_err(|error| ScimError::new(ScimType::InvalidSyntax, error.to_string()))
+}
+
+async fn resources(request: &Request) -> std::result::Result<Vec<Value>, ScimError> {
+    let mut body = body(request).await?;
     match body.remove("resources") {
         Some(Value::Array(resources)) if resources.len() <= RESOURCES => Ok(resources),
         _ => Err(ScimError::new(
@@ -238,7 +251,7 @@ async fn resources(request: &Request) -> std::result::Result<Vec<Value>, ScimErr
     }
 }
 
-fn json_answer(status: u16, body: &Value) -> Result<Response> {
+pub(crate) fn json_answer(status: u16, body: &Value) -> Result<Response> {
     let headers = [("content-type", "application/json"), ("cache-control", "no-store")];
     answer(status, &headers, Some(body.to_string()))
 }

@@ -55,7 +55,14 @@ pub(crate) async fn handle(
         OperatorCall::Audit => return audit::list(request, environment, &caller.published).await,
         OperatorCall::Activity => return audit::activity(environment, &caller.published).await,
         OperatorCall::Export => return export::handle(request, environment, record, &caller).await,
-        OperatorCall::Replica | OperatorCall::Resync | OperatorCall::Check | OperatorCall::Changes => {
+        OperatorCall::Replica
+        | OperatorCall::Resync
+        | OperatorCall::Check
+        | OperatorCall::Changes
+        | OperatorCall::Deleted
+        | OperatorCall::Restore
+        | OperatorCall::History
+        | OperatorCall::Erase => {
             return directory(request, environment, record, route, caller).await;
         }
         OperatorCall::Explain => explain(request, environment, context, &caller).await?,

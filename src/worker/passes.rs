@@ -6,6 +6,7 @@ use crate::directory::{Directory, internal};
 use crate::environment::now_ms;
 use crate::origin::Origin;
 use crate::synchronise::{Page, Unread, pages_by_cursor};
+use scim_edge_directory::deleted::Source;
 use scim_edge_directory::pass::{ALWAYS, Check, NEVER, Pass, Purpose};
 use scim_edge_directory::position::{Position, Step};
 use scim_edge_directory::replica::{Comparison, State};
@@ -281,7 +282,7 @@ impl Directory {
                     self.compare_one(origin, kind, id, &mut pass.check).await?
                 } else {
                     let _turn = self.memory.locks.acquire((kind, id.clone())).await;
-                    self.reread(kind, id, origin).await?
+                    self.reread_for(kind, id, origin, Source::Reconciliation).await?
                 };
                 if !done {
                     return Ok(Part::Failed);

@@ -17,6 +17,7 @@ use crate::origin::{Answer, FORWARDED, NoAnswer, Origin, Outgoing, Trace, path};
 use crate::races::Moment;
 use scim_edge_account::published::DirectorySettings;
 use scim_edge_account::setting::{ORIGIN_AUTHORIZATION, PASSTHROUGH};
+use scim_edge_directory::deleted::{Deletion, Source};
 use scim_edge_directory::replica::Comparison;
 use scim_edge_scim::endpoint::{Endpoint, Kind};
 use scim_edge_scim::error::{Error as ScimError, ScimType};
@@ -135,9 +136,24 @@ impl Directory {
     }
 
     /// The origin has a resource no longer.
-    pub(crate) fn forget(&self, kind: Kind, id: &str, origin: &Origin) -> Result<()> {
+    pub(crate) fn forget(
+        &self,
+        kind: Kind,
+        id: &str,
+        origin: &Origin,
+        source: Source,
+        by: Option<&Incoming>,
+    ) -> Result<()> {
         if self.copies(origin)? {
-            self.store()?.forget(kind, id, now_ms()).map_err(internal)?;
+            let known = self.known_configuration().map_err(internal)?;
+            let deletion = Deletion {
+                at: now_ms(),
+                source,
+                principal: by.map(|incoming| incoming.call.principal.as_str()),
+                request_id: by.map(|incoming| incoming.request_id.as_str()).filter(|id| !id.is_empty()),
+                keep: known.is_none_or(|known| known.settings.deleted_retention_days > 0),
+            };
+            self.store()?.forget(kind, id, &deletion).map_err(internal)?;
         }
         self.memory.races.note_gone(kind, id);
         Ok(())
@@ -145,6 +161,17 @@ impl Directory {
 
     /// Reads one resource from the origin into the tables, under its lock. Whether the tables are right now.
     pub(crate) async fn reread(&self, kind: Kind, id: &str, origin: &Origin) -> Result<bool> {
+        self.reread_for(kind, id, origin, Source::Origin).await
+    }
+
+    /// The same; `source` is kept of a resource that is gone.
+    pub(crate) async fn reread_for(
+        &self,
+        kind: Kind,
+        id: &str,
+        origin: &Origin,
+        source: Source,
+    ) -> Result<bool> {
         let Some(path) = path(&Endpoint::Resource(kind, id.to_owned()), "") else { return Ok(true) };
         for _ in 0..REREADS {
             let since = self.memory.races.moment();
@@ -165,7 +192,7 @@ impl Directory {
                 },
                 // What stands in front of an origin that is away says so too, in words of its own.
                 404 | 410 if is_scim(&answered) => {
-                    self.forget(kind, id, origin)?;
+                    self.forget(kind, id, origin, source, None)?;
                     true
                 }
                 _ => false,

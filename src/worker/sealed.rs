@@ -205,7 +205,7 @@ fn after(version: u64, now_ms: i64) -> u64 {
 }
 
 fn write_down(sql: &ObjectSql, operation: &str, order: &Order) -> std::result::Result<(), SqlError> {
-    sql.query(audit::TABLE, &[])?;
+    audit::open(sql)?;
     let entry = Entry {
         id: 0,
         at: now_ms(),
@@ -219,6 +219,8 @@ fn write_down(sql: &ObjectSql, operation: &str, order: &Order) -> std::result::R
         reason: None,
         request_id: Some(order.correlation_id.clone()),
         count: 1,
+        attributes: None,
+        former_id: None,
     };
     audit::add(sql, &entry).map(|_| ())
 }

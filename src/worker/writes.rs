@@ -10,6 +10,7 @@ use crate::races::Moment;
 use crate::replica::{Sent, is_scim, read_body, unknown_outcome};
 use scim_edge_account::published::DirectorySettings;
 use scim_edge_account::supplement::Supplement;
+use scim_edge_directory::deleted::Source;
 use scim_edge_scim::endpoint::{Endpoint, Kind, segments};
 use scim_edge_scim::error::Error as ScimError;
 use serde_json::Value;
@@ -134,7 +135,7 @@ impl Directory {
             },
             200..300 if incoming.method == "DELETE" => {
                 if let Some(id) = id {
-                    self.forget(kind, id, origin)?;
+                    self.forget(kind, id, origin, Source::Gateway, Some(incoming))?;
                 }
                 Ok(true)
             }

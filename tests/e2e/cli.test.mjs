@@ -53,7 +53,7 @@ test("the documents name commands, options and settings that there are", async (
   const wrong = [];
   for (const file of ["docs/deploy.md", "docs/transfer.md", "docs/walk.md", "SECURITY.md", "README.md", "pkg/README.md"]) {
     const text = readFileSync(join(root, file), "utf8");
-    for (const [, named, rest] of text.matchAll(/\bscim-edge ((?:settings|service-accounts|token|replica|keys|account) [a-z]+|tail|export|import)\b([^`\n|;)]*)/g)) {
+    for (const [, named, rest] of text.matchAll(/\bscim-edge ((?:settings|service-accounts|token|replica|keys|account|deleted) [a-z]+|tail|export|import|history|erase)\b([^`\n|;)]*)/g)) {
       const command = COMMANDS.find((one) => one.name === named);
       if (!command) wrong.push(`${file}: ${named}`);
       for (const [, option] of rest.matchAll(/ --([a-z-]+)/g)) {

@@ -153,6 +153,7 @@ test("the audit has every write: who, what, when and what came of it", async () 
       reason: null,
       requestId: "w-1",
       count: 1,
+      attributes: { added: ["userName"] },
     },
   );
   assert.deepEqual([patched.operation, patched.status, patched.resource.id], ["user.patch", 200, id]);

@@ -22,6 +22,8 @@ fn entry(at: i64, kind: Kind, id: &str) -> Entry {
         reason: None,
         request_id: Some("r-1".to_owned()),
         count: 1,
+        attributes: None,
+        former_id: None,
     }
 }
 

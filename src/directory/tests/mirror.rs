@@ -11,6 +11,7 @@ mod support;
 
 use scim_edge_directory::Directory;
 use scim_edge_directory::changes::ENTRIES;
+use scim_edge_directory::deleted::{Deletion, Source};
 use scim_edge_scim::endpoint::Kind;
 use serde_json::{Value, json};
 use support::{Client, Native, native};
@@ -191,7 +192,8 @@ fn a_fill_that_begins_anew_ends_the_log_and_what_it_brings_is_copied() {
     client.directory.begin_log("one").unwrap();
     while step(&client.directory, &mirror, 1) {}
     same(&primary, &copy);
-    client.directory.forget(Kind::User, "a/b", 6).unwrap();
+    let deletion = Deletion { at: 6, source: Source::Origin, principal: None, request_id: None, keep: true };
+    client.directory.forget(Kind::User, "a/b", &deletion).unwrap();
     absorb(Kind::User, json!({ "id": "a/b", "userName": "again" }));
     while step(&client.directory, &mirror, 1) {}
     same(&primary, &copy);

@@ -8,7 +8,7 @@ use scim_edge_scim::endpoint::Kind;
 use serde_json::json;
 use support::{Client, native};
 
-const DUMPS: [(i64, &str); 7] = [
+const DUMPS: [(i64, &str); 8] = [
     (1, include_str!("versions/1.sql")),
     (2, include_str!("versions/2.sql")),
     (3, include_str!("versions/3.sql")),
@@ -16,6 +16,7 @@ const DUMPS: [(i64, &str); 7] = [
     (5, include_str!("versions/5.sql")),
     (6, include_str!("versions/6.sql")),
     (7, include_str!("versions/7.sql")),
+    (8, include_str!("versions/8.sql")),
 ];
 
 #[test]

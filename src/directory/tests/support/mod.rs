@@ -125,6 +125,9 @@ impl<'a> Client<'a> {
                 format!("id-{}", self.ids.get())
             },
             may: &|_, _| true,
+            principal: Some("client"),
+            request_id: Some("request"),
+            keep_deleted: true,
         };
         by(&self.directory, &request)
     }
