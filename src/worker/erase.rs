@@ -18,6 +18,7 @@ use scim_edge_policy::operation::needed;
 use scim_edge_scim::endpoint::{Endpoint, Kind};
 use scim_edge_scim::error::{Error as ScimError, ScimType};
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::rc::Rc;
 use worker::Result;
 
@@ -63,6 +64,11 @@ impl Directory {
         if let Err(error) = confirmed(&erasable, kind, &id, &confirm) {
             return scim_error(&error, &[]);
         }
+        // In one order, so that two erasures do not wait for each other.
+        let mut turns = Vec::new();
+        for id in erasable.ids.iter().collect::<BTreeSet<_>>() {
+            turns.push(self.memory.restores.acquire((kind, id.clone())).await);
+        }
         let _recalled = self.recall().await;
         let deleted_at_origin = match self.delete_for_erasure(call, settings, kind, &erasable).await? {
             Ok(deleted) => deleted,
@@ -78,6 +84,10 @@ impl Directory {
         while let Some(next) = store.erase_audit(kind, &erasable, after).map_err(internal)? {
             after = next;
             let_others_in().await?;
+        }
+        if store.erasable(kind, &id).map_err(internal)?.is_some_and(|now| now.live.is_some()) {
+            let sentence = "The resource came back while it was erased: erase again";
+            return scim_error(&ScimError::status(409, sentence), &[]);
         }
         store.erase_tables(kind, &erasable, now_ms()).map_err(internal)?;
         let of = Written { kind, id: ERASED.to_owned(), former_id: None };
@@ -121,6 +131,7 @@ impl Directory {
             let sentence = "The origin takes its callers' own credentials: delete the resource there first";
             return Ok(Err(scim_error(&ScimError::status(409, sentence), &[])?));
         };
+        self.wake().await?;
         let mut was_there = false;
         for id in &erasable.ids {
             // The copy may not know yet that the origin has it.

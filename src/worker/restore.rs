@@ -33,8 +33,9 @@ use worker::Result;
 /// Resources of one call.
 const RESOURCES: usize = 100;
 
-/// Groups that one call adds restored resources to at the origin: each is a write of its own.
-const GROUPS: usize = 300;
+/// Groups that one call adds restored resources to at the origin: each is a write of its own, and the platform
+/// limits the requests of one call to 1000.
+const GROUPS: usize = 200;
 
 /// A resource of a call.
 struct Wanted {
@@ -132,6 +133,7 @@ impl Directory {
         let (kind, id) = (wanted.kind, wanted.id.as_str());
         let kept_from = deleted_from(settings, now_ms());
         let store = self.store()?;
+        self.wake().await?;
         if let Some(begun) = store.begun_restore(kind, id, kept_from).map_err(internal)? {
             let restored = Restored { former_id: former(id, &begun.id), ..Restored::of(kind, &begun.id) };
             return self.rejoin(call, settings, origin, begun.number, restored, groups_left).await.map(Ok);

@@ -143,6 +143,25 @@ test("erasure: nothing of a user is left in any table, of copies neither, nor in
   assert.ok(databases.size <= 1 && [...databases].every((path) => path.includes("-Directory")), JSON.stringify(found));
 });
 
+test("erasure: a restore at the same time brings nothing back", async (t) => {
+  const it = await start();
+  t.after(() => it.stop());
+  const client = await it.account("acc");
+  const call = operator(it, "acc");
+  for (let round = 0; round < 8; round += 1) {
+    const { id } = (await client.call("POST", "/Users", { schemas: [USER], userName: `ann-${round}` })).body;
+    if (round % 2 === 0) assert.equal((await client.call("DELETE", `/Users/${id}`)).status, 204);
+    const erase = () => call("POST", ".erase", { type: "User", id, confirm: `erase ann-${round}` });
+    const restore = () => call("POST", ".restore", { type: "User", id });
+    const [first, second] = await Promise.all(round % 4 < 2 ? [erase(), restore()] : [restore(), erase()]);
+    const erased = round % 4 < 2 ? first : second;
+    assert.equal(erased.status, 200, JSON.stringify([first.body, second.body]));
+    assert.equal((await client.get(`/Users/${id}`)).status, 404);
+    assert.equal((await restore()).status, 404);
+    assert.deepEqual((await call("GET", ".deleted")).body.resources, []);
+  }
+});
+
 test("erasure at an origin: the user is deleted there too, under every id that it had", async (t) => {
   const it = await start({ wrapper: who() });
   t.after(() => it.stop());

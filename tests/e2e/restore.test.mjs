@@ -55,6 +55,12 @@ async function keyWith(account, name, permissions) {
   return calls.mint(name);
 }
 
+function deferred() {
+  const it = {};
+  it.promise = new Promise((resolve) => (it.resolve = resolve));
+  return it;
+}
+
 const members = async (client, id) => ((await client.get(`/Groups/${id}`)).body.members ?? []).map(({ value }) => value).sort();
 
 test("restore: a deleted user comes back with its id, a higher version and its groups, and is readable at once", async () => {
@@ -335,6 +341,52 @@ test("restore: an acknowledged restore survives a kill, and the others can be re
     assert.ok(status === 200 || status === 409, String(status));
   }
   assert.deepEqual(await members(again, staff.id), [...ids].sort());
+});
+
+test("restore at an origin: a kill in the middle leaves one resource, and the same request goes on", async (t) => {
+  const it = await origin(3);
+  t.after(() => it.stop());
+  const first = await start();
+  const client = await first.account("cut", { scim_origin_url: it.base });
+  await until(async () => isHit(await client.get("/Users?count=1")));
+  const staff = await created(client, "/Groups", group("Staff", ["u0", "u1"]));
+  for (const id of ["u0", "u1"]) await removed(client, `/Users/${id}`);
+  it.store.Groups.get(staff.id).members = [];
+  const call = operator("cut", first.rootKey, first);
+  const { promise: reached, resolve: reach } = deferred();
+  // The origin creates u0 and never says so, and takes u1 but never answers the change of its group.
+  it.behave = (request) => {
+    if (request.method === "POST" && JSON.parse(request.body).userName === "user0@example.com") {
+      it.store.Users.set("late", { ...JSON.parse(request.body), id: "late" });
+      return new Promise(() => {});
+    }
+    if (request.method !== "PATCH") return undefined;
+    reach();
+    return new Promise(() => {});
+  };
+  const cut = [call("POST", ".restore", { type: "User", id: "u1" })];
+  await reached;
+  cut.push(call("POST", ".restore", { type: "User", id: "u0" }));
+  await until(() => it.store.Users.has("late"));
+  const ended = Promise.allSettled(cut);
+  for (const pid of first.workerd) process.kill(pid, "SIGKILL");
+  assert.ok((await ended).every(({ status, value }) => status === "rejected" || value.status >= 500));
+  await first.stop({ keepState: true }).catch(() => {});
+  it.behave = undefined;
+  const second = await start({ state: first.folder });
+  t.after(() => second.stop());
+  const again = operator("cut", second.rootKey, second);
+  const settled = (id) =>
+    until(async () => {
+      const answer = await again("POST", ".restore", { type: "User", id });
+      return answer.status !== 503 && answer;
+    });
+  const one = await settled("u1");
+  assert.deepEqual([one.status, one.body.formerId, one.body.memberships, one.body.pending], [200, "u1", 1, 0], JSON.stringify(one.body));
+  const other = await settled("u0");
+  assert.deepEqual([other.status, other.body.scimType], [409, "uniqueness"]);
+  const named = (name) => [...it.store.Users.values()].filter(({ userName }) => userName === name).length;
+  assert.deepEqual([named("user0@example.com"), named("user1@example.com")], [1, 1]);
 });
 
 test("deleted resources: they are kept for as long as the setting says, and not at all if it is 0", async () => {
