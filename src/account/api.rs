@@ -180,6 +180,15 @@ pub fn success(data: Value, correlation_id: &str) -> Value {
     json!({ "status": "SUCCESS", "data": data, "metaData": null, "correlationId": correlation_id })
 }
 
+/// The body of a success that the caller should know more of.
+pub(crate) fn warned(data: Value, warnings: &[String], correlation_id: &str) -> Value {
+    let mut body = success(data, correlation_id);
+    if let (Some(members), false) = (body.as_object_mut(), warnings.is_empty()) {
+        members.insert("metaData".to_owned(), json!({ "warnings": warnings }));
+    }
+    body
+}
+
 /// A member that must be a string of up to `limit` bytes, where present.
 pub(crate) fn text(object: &Map<String, Value>, name: &str, limit: usize) -> Result<Option<String>, Failure> {
     match object.get(name) {

@@ -76,7 +76,7 @@ mod tests {
 
     #[test]
     fn what_is_new_different_or_gone_and_nothing_else() {
-        let setting = |value: &str| SettingValue { value: value.to_owned(), last_modified_at: 1 };
+        let setting = |value: &str| SettingValue::plain(value.to_owned(), 1);
         let mut old = Document::new("acc", 1);
         old.settings.insert("a".to_owned(), setting("1"));
         old.settings.insert("b".to_owned(), setting("1"));

@@ -1,8 +1,9 @@
 //! The account document: everything about an account but its directory, in one JSON text.
 
-use crate::setting::Definition;
+use crate::setting::{Definition, ORIGIN_URL};
 use scim_edge_policy::permission::{Permissions, built_in_role};
 use scim_edge_policy::rule::TrustRule;
+use scim_edge_policy::url;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -44,6 +45,16 @@ pub struct SettingValue {
     pub value: String,
     /// Milliseconds since the epoch.
     pub last_modified_at: i64,
+    /// Of a secret, the origin (scheme, host and port) that it is for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bound_to: Option<String>,
+}
+
+impl SettingValue {
+    /// A value that is no secret.
+    pub fn plain(value: String, last_modified_at: i64) -> Self {
+        Self { value, last_modified_at, bound_to: None }
+    }
 }
 
 /// Whom requests act as.
@@ -155,8 +166,18 @@ impl Document {
             .fold(Permissions::NONE, Permissions::union)
     }
 
+    /// The value that a setting was given.
+    pub fn value(&self, identifier: &str) -> Option<&str> {
+        self.settings.get(identifier).map(|setting| setting.value.as_str())
+    }
+
+    /// Scheme, host and port of the origin, where there is one.
+    pub fn origin(&self) -> Option<String> {
+        self.value(ORIGIN_URL).and_then(url::origin)
+    }
+
     /// A setting's effective value.
     pub fn effective<'a>(&'a self, definition: &'a Definition) -> Option<&'a str> {
-        self.settings.get(definition.identifier).map(|setting| setting.value.as_str()).or(definition.default)
+        self.value(definition.identifier).or(definition.default)
     }
 }

@@ -6,11 +6,13 @@
 use crate::api::{Failure, Handled, Request, required, text};
 use crate::document::Document;
 use crate::settings_api::may_view;
+use crate::trust::may_write;
 use scim_edge_policy::algorithm::Algorithm;
 use scim_edge_policy::key_set::KeySet;
 use scim_edge_policy::permission::Permission;
-use scim_edge_policy::rule::{DEFAULT_SKEW_SECONDS, MAX_SKEW_SECONDS, TokenType, TrustRule};
-use scim_edge_policy::url::{self, is_shared_key_set};
+use scim_edge_policy::rule::{ClaimMatch, DEFAULT_SKEW_SECONDS, MAX_SKEW_SECONDS, TokenType, TrustRule};
+use scim_edge_policy::shared_hosts::Conditions;
+use scim_edge_policy::url;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
@@ -53,6 +55,7 @@ pub(crate) fn handle(document: &Document, request: &Request<'_>, which: Option<&
         ("PUT", Some(name)) => {
             request.needs(Permission::SettingEdit)?;
             let rule = rule(document, &request.object()?, name, request.development)?;
+            may_write(document, request, document.jwt_rules.get(name), &rule)?;
             let mut new = document.clone();
             new.jwt_rules.insert(name.to_owned(), rule.clone());
             if new.jwt_rules.len() > RULES {
@@ -111,12 +114,18 @@ pub fn rule(
     }
     let rule = TrustRule {
         name: name.to_owned(),
-        jwks_url: text(body, "jwksUrl", url::LIMIT)?,
+        jwks_url: key_set_url(body, development)?,
         jwks: inline_keys(body)?,
         issuer: text(body, "issuer", TEXT)?.filter(|issuer| !issuer.is_empty()),
-        audiences: list(body, "audiences", "an array of texts")?,
+        audiences: list::<String>(body, "audiences", "an array of texts")?
+            .iter()
+            .map(|audience| trimmed(audience))
+            .collect(),
         algorithms: list::<Algorithm>(body, "algorithms", &Algorithm::ALL.map(Algorithm::name).join(", "))?,
-        claims: list(body, "claims", "an array of {\"field\", \"value\"}")?,
+        claims: list::<ClaimMatch>(body, "claims", "an array of {\"field\", \"value\"}")?
+            .iter()
+            .map(|claim| ClaimMatch { field: trimmed(&claim.field), value: trimmed(&claim.value) })
+            .collect(),
         service_account,
         clock_skew_seconds: number(body, "clockSkewSeconds", 0, MAX_SKEW_SECONDS)?
             .unwrap_or(DEFAULT_SKEW_SECONDS),
@@ -135,26 +144,19 @@ pub fn rule(
 
 /// What makes a rule one: keys from one place, and conditions that say whose tokens it means.
 fn check(rule: &TrustRule, development: bool) -> Result<(), Failure> {
-    let shared = match (&rule.jwks_url, &rule.jwks, &rule.issuer) {
+    match (&rule.jwks_url, &rule.jwks, &rule.issuer) {
         (Some(_), Some(_), _) => return Err(Failure::invalid("jwks", "excludes jwksUrl")),
-        (Some(text), None, _) => {
-            let url = url::check(text, development).map_err(|why| Failure::invalid("jwksUrl", why))?;
-            is_shared_key_set(&url)
-        }
-        (None, Some(_), _) => false,
+        (Some(_), None, _) | (None, Some(_), _) => {}
         (None, None, Some(issuer)) => {
             url::check(issuer, development)
                 .map_err(|why| Failure::invalid("issuer", format!("without jwksUrl and jwks: {why}")))?;
-            false
         }
         (None, None, None) => {
             return Err(Failure::invalid("jwksUrl", "one of jwksUrl, jwks and issuer is required"));
         }
-    };
-    let names_tenant = rule.claims.iter().any(|claim| matches!(claim.field.as_str(), "iss" | "tid"));
-    if shared && rule.issuer.is_none() && !names_tenant {
-        let sentence = "this key set signs tokens of many tenants: set issuer, or match on iss or tid";
-        return Err(Failure::invalid("jwksUrl", sentence));
+    }
+    if let Some(sentence) = Conditions::of(rule).open_to_strangers() {
+        return Err(Failure::invalid("claims", sentence));
     }
     if rule.claims.is_empty() && (rule.issuer.is_none() || rule.audiences.is_empty()) {
         let sentence =
@@ -170,6 +172,18 @@ fn check(rule: &TrustRule, development: bool) -> Result<(), Failure> {
         return Err(Failure::invalid("claims", sentence));
     }
     Ok(())
+}
+
+/// The URL of the key set, as it was parsed.
+fn key_set_url(body: &Map<String, Value>, development: bool) -> Result<Option<String>, Failure> {
+    let Some(given) = text(body, "jwksUrl", url::LIMIT)? else { return Ok(None) };
+    let parsed = url::check(&given, development).map_err(|why| Failure::invalid("jwksUrl", why))?;
+    Ok(Some(parsed.into()))
+}
+
+/// A text of a rule's. Blanks around it are slips; of a token, nothing is trimmed.
+fn trimmed(text: &str) -> String {
+    text.trim().to_owned()
 }
 
 /// The keys that can check a signature, their public members only.

@@ -5,12 +5,14 @@
 
 pub mod api;
 mod api_keys_api;
+mod batch;
 pub mod changes;
 pub mod configuration;
 pub mod deletion;
 pub mod document;
 mod jwt_rules_api;
 pub mod manifest;
+mod origin_binding;
 pub mod published;
 mod roles_api;
 pub mod secret;
@@ -18,6 +20,7 @@ mod service_accounts_api;
 pub mod setting;
 mod settings_api;
 pub mod supplement;
+pub mod trust;
 
 pub use jwt_rules_api::rule as jwt_rule;
 
@@ -37,12 +40,12 @@ pub fn handle(document: &Document, request: &Request<'_>) -> Outcome {
             return Err(Failure::invalid(DRY_RUN, sentence));
         }
         let (data, changed) = answer(document, request)?;
-        Ok((data, changed.filter(|_| !is_dry_run)))
+        let warnings =
+            changed.as_ref().map(|new| trust::warnings(request.route, document, new)).unwrap_or_default();
+        Ok((api::warned(data, &warnings, request.correlation_id), changed.filter(|_| !is_dry_run)))
     });
     match handled {
-        Ok((data, changed)) => {
-            Outcome { status: 200, body: api::success(data, request.correlation_id), changed }
-        }
+        Ok((body, changed)) => Outcome { status: 200, body, changed },
         Err(failure) => {
             Outcome { status: failure.status, body: failure.body(request.correlation_id), changed: None }
         }

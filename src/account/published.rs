@@ -151,12 +151,12 @@ impl Published {
             format: FORMAT,
             account: document.account.clone(),
             version: document.version,
-            rules: default_rule(&value).into_iter().chain(document.jwt_rules.values().cloned()).collect(),
+            rules: default_rule(document).into_iter().chain(document.jwt_rules.values().cloned()).collect(),
             service_accounts,
             api_keys: api_keys.collect(),
             directory: DirectorySettings {
                 origin_url: value(s::ORIGIN_URL).map(|url| url.trim_end_matches('/').to_owned()),
-                origin_authorization: value(s::ORIGIN_AUTHORIZATION),
+                origin_authorization: origin_authorization(document),
                 max_staleness_seconds: number(s::MAX_STALENESS).unwrap_or(900),
                 forward_when_stale: value(s::WHEN_STALE).as_deref() == Some("forward"),
                 strict: value(s::DIALECT).as_deref() == Some("strict"),
@@ -216,8 +216,16 @@ pub fn hash(key: &str) -> String {
     encode(&Sha256::digest(key.as_bytes()))
 }
 
+/// What is sent to the origin, where it is for this origin.
+fn origin_authorization(document: &Document) -> Option<String> {
+    let setting = document.settings.get(s::ORIGIN_AUTHORIZATION)?;
+    let is_for_it = setting.bound_to.is_none() || setting.bound_to == document.origin();
+    is_for_it.then(|| setting.value.clone())
+}
+
 /// The rule of the four settings, once all of them are set.
-fn default_rule(value: &impl Fn(&str) -> Option<String>) -> Option<TrustRule> {
+pub(crate) fn default_rule(document: &Document) -> Option<TrustRule> {
+    let value = |identifier: &str| document.value(identifier).map(str::to_owned);
     let items = |identifier: &str| {
         value(identifier).map(|text| s::list(&text).map(str::to_owned).collect::<Vec<_>>())
     };

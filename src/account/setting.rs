@@ -75,6 +75,8 @@ pub struct Definition {
     pub secret: bool,
     /// The permission that changing it needs.
     pub edit: Permission,
+    /// A URL, stored as it was parsed.
+    pub url: bool,
     /// What is wrong with a value, as a sentence.
     check: fn(&str, &Document, bool) -> Result<(), String>,
 }
@@ -96,6 +98,18 @@ impl Definition {
         }
         (self.check)(value, document, development)
     }
+
+    /// Checks a value, and returns it as it is stored: a URL as it was parsed.
+    ///
+    /// # Errors
+    /// A sentence that says what to change.
+    pub fn stored(&self, value: &str, document: &Document, development: bool) -> Result<String, String> {
+        self.check(value, document, development)?;
+        if !self.url {
+            return Ok(value.to_owned());
+        }
+        url::check(value, development).map(String::from).map_err(str::to_owned)
+    }
 }
 
 /// The setting of that identifier.
@@ -105,7 +119,10 @@ pub fn definition(identifier: &str) -> Option<&'static Definition> {
 
 /// Every setting.
 pub static DEFINITIONS: [Definition; 19] = [
-    define(JWKS_URL, "SCIM JWT token jwks keys public URL", JWT_GROUP, None, is_url),
+    Definition {
+        url: true,
+        ..define(JWKS_URL, "SCIM JWT token jwks keys public URL", JWT_GROUP, None, is_url)
+    },
     define(KEY_FIELD, "SCIM JWT token Key field", JWT_GROUP, None, is_text),
     define(VALUE_FIELD, "SCIM JWT token value to be matched for Key field", JWT_GROUP, None, is_text),
     define(
@@ -124,7 +141,7 @@ pub static DEFINITIONS: [Definition; 19] = [
     define(MAX_LIFETIME, "SCIM JWT token maximum lifetime in seconds", EDGE_GROUP, None, |value, _, _| {
         is_number(value, 1, 31_536_000)
     }),
-    define(ORIGIN_URL, "SCIM origin base URL", EDGE_GROUP, None, is_origin_url),
+    Definition { url: true, ..define(ORIGIN_URL, "SCIM origin base URL", EDGE_GROUP, None, is_origin_url) },
     Definition {
         secret: true,
         ..define(
@@ -209,7 +226,7 @@ const fn define(
     check: fn(&str, &Document, bool) -> Result<(), String>,
 ) -> Definition {
     let edit = Permission::SettingEdit;
-    Definition { identifier, name, group, default, allowed: &[], secret: false, edit, check }
+    Definition { identifier, name, group, default, allowed: &[], secret: false, edit, url: false, check }
 }
 
 /// The members of a comma-separated list.

@@ -7,14 +7,11 @@
 //! call that is permitted none of its changes is refused as a whole.
 
 use crate::api::{BODY, Failure, Handled, Request, missing};
+use crate::batch::{Batch, Problem};
 use crate::document::{Document, SettingValue};
-use crate::secret;
-use crate::setting::{
-    DEFINITIONS, Definition, ISSUER, JWKS_URL, KEY_FIELD, ORIGIN_AUTHORIZATION, PASSTHROUGH, VALUE_FIELD,
-    definition,
-};
+use crate::setting::{DEFINITIONS, Definition, PASSTHROUGH, definition};
+use crate::{origin_binding, trust};
 use scim_edge_policy::permission::Permission;
-use scim_edge_policy::url::is_shared_key_set;
 use serde_json::{Value, json};
 
 /// The most changes in one call.
@@ -22,34 +19,6 @@ const CHANGES: usize = 100;
 
 /// What a secret is shown as.
 const MASK: &str = "******";
-
-/// Why a change has no effect.
-struct Problem {
-    sentence: String,
-    /// Whether the caller may not make it, however it is put.
-    is_denied: bool,
-}
-
-impl From<String> for Problem {
-    fn from(sentence: String) -> Self {
-        Self { sentence, is_denied: false }
-    }
-}
-
-impl From<&str> for Problem {
-    fn from(sentence: &str) -> Self {
-        Self::from(sentence.to_owned())
-    }
-}
-
-impl Problem {
-    fn denied(sentence: String) -> Self {
-        Self { sentence, is_denied: true }
-    }
-}
-
-/// What became of each change, by the identifier of its setting.
-type Outcomes = Vec<(String, Result<(), Problem>)>;
 
 pub(crate) fn handle(document: &Document, request: &Request<'_>) -> Handled {
     match request.method {
@@ -112,36 +81,38 @@ fn change(document: &Document, request: &Request<'_>) -> Handled {
     if items.is_empty() || items.len() > CHANGES {
         return Err(Failure::invalid("body", format!("must have 1 to {CHANGES} settings")));
     }
-    let mut new = document.clone();
-    let mut outcomes = Outcomes::new();
+    let mut batch = Batch::new(document);
     for item in &items {
         let identifier = item.get("identifier").and_then(Value::as_str).unwrap_or_default().to_owned();
-        let outcome = apply(&mut new, request, &identifier, item);
-        outcomes.push((identifier, outcome));
+        let outcome = apply(&mut batch, request, &identifier, item);
+        batch.outcomes.push((identifier, outcome));
     }
-    refuse_shared_keys(document, &mut new, &mut outcomes);
-    let denied = outcomes.iter().map(|(_, outcome)| outcome.as_ref().err().filter(|why| why.is_denied));
-    if let Some(all) = denied.collect::<Option<Vec<_>>>()
-        && let Some(why) = all.first()
-    {
-        return Err(Failure::denied(why.sentence.clone()));
+    trust::check(&mut batch, request);
+    origin_binding::bind(&mut batch, request);
+    if let Some(sentence) = batch.denial() {
+        return Err(Failure::denied(sentence));
     }
-    let changed = new.settings != document.settings;
+    let Batch { new, outcomes, .. } = batch;
     let answers =
         outcomes.iter().map(|(identifier, outcome)| answer(&new, request, identifier, outcome)).collect();
-    Ok((Value::Array(answers), changed.then_some(new)))
+    Ok((Value::Array(answers), (new.settings != document.settings).then_some(new)))
 }
 
-fn apply(new: &mut Document, request: &Request<'_>, identifier: &str, item: &Value) -> Result<(), Problem> {
+fn apply(
+    batch: &mut Batch<'_>,
+    request: &Request<'_>,
+    identifier: &str,
+    item: &Value,
+) -> Result<(), Problem> {
     let known = definition(identifier);
     if let Some(scope) = narrower_scope(request) {
-        return Err(match known {
+        let sentence = match known {
             Some(definition) => {
                 format!("Setting- {} cannot be overridden at the current scope", definition.name)
             }
             None => not_applicable(identifier, scope),
-        }
-        .into());
+        };
+        return Err(sentence.into());
     }
     let definition = known.ok_or_else(|| not_applicable(identifier, "ACCOUNT"))?;
     if !request.permissions.has(definition.edit) {
@@ -153,7 +124,10 @@ fn apply(new: &mut Document, request: &Request<'_>, identifier: &str, item: &Val
     }
     let value = match item.get("updateType").and_then(Value::as_str) {
         Some("RESTORE") => {
-            new.settings.remove(identifier);
+            if definition.secret {
+                batch.secret = None;
+            }
+            batch.new.settings.remove(identifier);
             return Ok(());
         }
         Some("UPDATE") => item.get("value"),
@@ -164,48 +138,13 @@ fn apply(new: &mut Document, request: &Request<'_>, identifier: &str, item: &Val
         Some(Value::Number(number)) => number.to_string(),
         _ => return Err("value must be a string".into()),
     };
-    definition.check(&value, new, request.development)?;
-    let value = if definition.secret && value != PASSTHROUGH {
-        seal(new, request, identifier, &value)?
+    let value = definition.stored(&value, &batch.new, request.development)?;
+    if definition.secret {
+        batch.secret = Some(value);
     } else {
-        value
-    };
-    new.settings.insert(identifier.to_owned(), SettingValue { value, last_modified_at: request.now_ms });
+        batch.new.settings.insert(identifier.to_owned(), SettingValue::plain(value, request.now_ms));
+    }
     Ok(())
-}
-
-fn seal(document: &Document, request: &Request<'_>, identifier: &str, value: &str) -> Result<String, String> {
-    let nonce = request.random.first_chunk::<24>().ok_or("no randomness")?;
-    secret::seal(request.seal_key, nonce, &document.account, identifier, value)
-        .ok_or_else(|| "the value could not be sealed".to_owned())
-}
-
-/// Key sets that sign for many tenants say nothing about whose token it is: the rule must. Looked at
-/// when all changes are in, so that their order does not matter; the change of the URL, or else of
-/// whatever took the tenant out of the rule, is undone.
-fn refuse_shared_keys(old: &Document, new: &mut Document, outcomes: &mut Outcomes) {
-    let open = |document: &Document| {
-        let value =
-            |identifier: &str| document.settings.get(identifier).map(|setting| setting.value.as_str());
-        let shared = value(JWKS_URL).is_some_and(|text| {
-            scim_edge_policy::url::check(text, true).is_ok_and(|url| is_shared_key_set(&url))
-        });
-        shared && value(ISSUER).is_none() && !matches!(value(KEY_FIELD), Some("iss" | "tid"))
-    };
-    if !open(new) {
-        return;
-    }
-    let sentence =
-        "this key set signs tokens of many tenants: set scim_jwt_token_issuer, or match on iss or tid";
-    for (identifier, outcome) in outcomes.iter_mut() {
-        if matches!(identifier.as_str(), JWKS_URL | ISSUER | KEY_FIELD | VALUE_FIELD) && outcome.is_ok() {
-            match old.settings.get(identifier.as_str()) {
-                Some(value) => new.settings.insert(identifier.clone(), value.clone()),
-                None => new.settings.remove(identifier.as_str()),
-            };
-            *outcome = Err(sentence.into());
-        }
-    }
 }
 
 fn answer(new: &Document, request: &Request<'_>, identifier: &str, outcome: &Result<(), Problem>) -> Value {
@@ -246,9 +185,11 @@ fn setting(document: &Document, definition: &Definition) -> Value {
 }
 
 fn shown<'a>(document: &'a Document, definition: &'a Definition) -> Option<&'a str> {
-    document.effective(definition).map(|value| {
-        if definition.identifier == ORIGIN_AUTHORIZATION && value != PASSTHROUGH { MASK } else { value }
-    })
+    document.effective(definition).map(
+        |value| {
+            if definition.secret && value != PASSTHROUGH { MASK } else { value }
+        },
+    )
 }
 
 fn narrower_scope(request: &Request<'_>) -> Option<&'static str> {

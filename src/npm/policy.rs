@@ -5,6 +5,7 @@ use crate::engine::{AtOnce, Engine, JsHost, Keys, Waiting};
 use crate::failed;
 use scim_edge_account::document::{Document, ServiceAccount, SettingValue};
 use scim_edge_account::published::Published;
+use scim_edge_account::trust::open_to_strangers;
 use scim_edge_account::{jwt_rule, setting};
 use scim_edge_json::Limits;
 use scim_edge_policy::explanation::Explanation;
@@ -151,10 +152,13 @@ fn read(text: &str, development: bool) -> Result<Published, String> {
             Value::Number(number) => number.to_string(),
             _ => return Err(format!("settings: {identifier} must be a string")),
         };
-        definition
-            .check(&value, &document, development)
+        let value = definition
+            .stored(&value, &document, development)
             .map_err(|sentence| format!("settings: {identifier}: {sentence}"))?;
-        document.settings.insert(identifier.clone(), SettingValue { value, last_modified_at: 0 });
+        document.settings.insert(identifier.clone(), SettingValue::plain(value, 0));
+    }
+    if let Some(sentence) = open_to_strangers(&document) {
+        return Err(format!("settings: {sentence}"));
     }
     for (name, body) in members(&settings, "rules")? {
         let body = body.as_object().ok_or_else(|| format!("rules: {name} must be an object"))?;

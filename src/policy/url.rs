@@ -64,19 +64,9 @@ pub fn configuration_urls(issuer: &str) -> Vec<String> {
     ]
 }
 
-/// Whether the key set at this URL signs the tokens of many tenants, so that a rule must also say
-/// whose tokens it means.
-pub fn is_shared_key_set(url: &Url) -> bool {
-    let host = url.host_str().unwrap_or_default();
-    let path = url.path().trim_start_matches('/').to_ascii_lowercase();
-    match host {
-        "login.microsoftonline.com"
-        | "login.windows.net"
-        | "sts.windows.net"
-        | "login.microsoftonline.us" => true,
-        "www.googleapis.com" => path.starts_with("oauth2/"),
-        _ => false,
-    }
+/// Scheme, host and port of a URL, as `https://host` or `https://host:port`; none for what is no URL.
+pub fn origin(text: &str) -> Option<String> {
+    Url::parse(text).ok().map(|url| url.origin().ascii_serialization())
 }
 
 #[cfg(test)]
@@ -157,10 +147,15 @@ mod tests {
     }
 
     #[test]
-    fn shared_key_sets_are_known() {
-        let shared = |text: &str| is_shared_key_set(&Url::parse(text).unwrap());
-        assert!(shared("https://login.microsoftonline.com/common/discovery/v2.0/keys"));
-        assert!(shared("https://login.microsoftonline.com/6d1/discovery/keys"));
-        assert!(!shared("https://example.okta.com/oauth2/v1/keys"));
+    fn an_origin_is_scheme_host_and_port() {
+        for (text, expect) in [
+            ("https://A.example.com/scim/v2?x=1", "https://a.example.com"),
+            ("https://a.example.com:443", "https://a.example.com"),
+            ("https://a.example.com:8443/", "https://a.example.com:8443"),
+            ("http://a.example.com/", "http://a.example.com"),
+        ] {
+            assert_eq!(origin(text).as_deref(), Some(expect), "{text}");
+        }
+        assert_eq!(origin("a.example.com"), None);
     }
 }

@@ -76,7 +76,7 @@ impl Directory {
             (Some(PASSTHROUGH), None) => return Ok(None),
             (Some(sealed), _) => {
                 let account = self.account();
-                match self.environment.seal_keys()?.open(&account, ORIGIN_AUTHORIZATION, sealed) {
+                match self.environment.seal_keys()?.open_for(&account, ORIGIN_AUTHORIZATION, &base, sealed) {
                     Some(value) => Some(value),
                     None => return Ok(None),
                 }

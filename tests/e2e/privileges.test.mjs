@@ -69,3 +69,61 @@ test("dryRun: what has none refuses it, and does nothing", async () => {
     assert.match(answer.body.detail, /dryRun/);
   }
 });
+
+test("settings: who may only edit them lends no permissions, and has no secret sent to a host of his own", async (t) => {
+  const [own, evil] = [await origin(1), await origin(1)];
+  t.after(() => own.stop());
+  t.after(() => evil.stop());
+  const idp = await gateway.idp();
+  const client = await gateway.account("kept", { scim_origin_url: own.base, scim_origin_authorization: "Bearer origin-secret" });
+  const editor = await keyWith("kept", "editor", ["core_setting_view", "core_setting_edit"]);
+  const calls = gateway.admin("kept", editor);
+  const rule = { jwksUrl: `${idp.url}/keys`, serviceAccount: "provisioner", claims: [{ field: "sub", value: "mine" }] };
+  assert.equal((await calls.call("PUT", "/ng/api/settings/jwt-rules/mine", rule)).status, 403);
+  const update = (identifier, value) => ({ identifier, value, updateType: "UPDATE" });
+  const four = [
+    update("scim_jwt_token_jwks_keys_url", `${idp.url}/keys`),
+    update("scim_jwt_token_key_field", "sub"),
+    update("scim_jwt_token_value_field", "mine"),
+    update("scim_jwt_token_service_account_id", "provisioner"),
+  ];
+  assert.equal((await calls.call("PUT", "/ng/api/settings", four)).status, 403);
+  const mine = gateway.scim("kept", await idp.mint({ sub: "mine" }));
+  assert.equal((await mine.get("/Users")).status, 401);
+  // The secret stays with its host, whatever is tried, and none of the answers has it.
+  const told = [];
+  for (const batch of [
+    [update("scim_origin_url", evil.base)],
+    [{ identifier: "scim_origin_url", updateType: "RESTORE" }],
+    [update("scim_origin_url", evil.base)],
+    [update("scim_origin_url", own.base)],
+  ]) {
+    for (const query of ["?dryRun=true", ""]) told.push(await calls.call("PUT", `/ng/api/settings${query}`, batch));
+  }
+  assert.deepEqual(told.map(({ body }) => body.data[0].updateStatus), [false, false, true, true, false, false, true, true]);
+  told.push(await calls.call("GET", "/ng/api/settings?category=SCIM"));
+  const shown = await fetch(`${gateway.url}/ng/api/scim/account/kept/.jwks`, { method: "POST", headers: { "x-api-key": editor }, body: JSON.stringify({ url: `${evil.url}/keys` }) });
+  told.push(await shown.text());
+  assert.ok(!JSON.stringify(told).includes("origin-secret"));
+  assert.equal((await client.call("POST", "/Users", { schemas: [USER], userName: "new@example.com" })).status, 201);
+  assert.ok(own.requests.some(({ headers }) => headers.authorization === "Bearer origin-secret"));
+  assert.ok(evil.requests.every(({ headers }) => headers.authorization === undefined), JSON.stringify(evil.requests));
+  // With the secret in the same request the origin can be another one.
+  await calls.set({ scim_origin_authorization: "Bearer for-the-other", scim_origin_url: evil.base });
+  await client.call("POST", "/Users", { schemas: [USER], userName: "other@example.com" });
+  assert.ok(evil.requests.some(({ headers }) => headers.authorization === "Bearer for-the-other"));
+});
+
+test("passthrough: callers' tokens do not go to another host by a change of settings", async (t) => {
+  const [own, evil] = [await origin(1), await origin(1)];
+  t.after(() => own.stop());
+  t.after(() => evil.stop());
+  const client = await gateway.account("passed", { scim_origin_url: own.base, scim_origin_authorization: "passthrough" });
+  await client.get("/Users/u0");
+  assert.ok(own.requests.some(({ headers }) => headers.authorization?.startsWith("Bearer sat.")));
+  const change = [{ identifier: "scim_origin_url", value: evil.base, updateType: "UPDATE" }];
+  const answer = await gateway.admin("passed").data("PUT", "/ng/api/settings", change);
+  assert.match(answer[0].errorMessage, /another origin/);
+  await client.get("/Users/u0");
+  assert.equal(evil.requests.length, 0);
+});

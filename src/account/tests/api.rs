@@ -10,102 +10,16 @@
     clippy::unwrap_used
 )]
 
-use scim_edge_account::api::Request;
+mod support;
+
 use scim_edge_account::document::Document;
 use scim_edge_account::published::Published;
-use scim_edge_account::{handle, setting};
+use scim_edge_account::secret::SealKeys;
+use scim_edge_account::setting;
 use scim_edge_policy::credentials::ApiKey;
 use scim_edge_policy::permission::{Permission, Permissions, built_in_role};
-use scim_edge_policy::route::{AdminRoute, Route};
 use serde_json::{Value, json};
-
-const NOW: i64 = 1_795_000_000_000;
-
-struct Account {
-    document: Document,
-    permissions: Permissions,
-    development: bool,
-    calls: u8,
-}
-
-impl Account {
-    fn new() -> Self {
-        Self {
-            document: Document::new("ACC", NOW),
-            permissions: Permissions::all(),
-            development: false,
-            calls: 0,
-        }
-    }
-
-    fn call(&mut self, method: &str, target: &str, body: Value) -> (u16, Value) {
-        let (path, query) = target.split_once('?').unwrap_or((target, ""));
-        let query: Vec<(String, String)> = query
-            .split('&')
-            .filter_map(|pair| pair.split_once('='))
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .collect();
-        let route: AdminRoute = match Route::parse(path).unwrap() {
-            Some(Route::Admin(route)) => route,
-            other => panic!("{path}: {other:?}"),
-        };
-        self.calls += 1;
-        let body = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
-        let outcome = handle(
-            &self.document,
-            &Request {
-                method,
-                route: &route,
-                query: &query,
-                body: &body,
-                permissions: self.permissions,
-                now_ms: NOW,
-                random: &[self.calls; 64],
-                seal_key: &[9; 32],
-                development: self.development,
-                correlation_id: "corr",
-            },
-        );
-        if let Some(changed) = outcome.changed {
-            assert_eq!(changed.version, self.document.version + 1);
-            assert_eq!(outcome.status, 200);
-            self.document = changed;
-        }
-        (outcome.status, outcome.body)
-    }
-
-    #[track_caller]
-    fn ok(&mut self, method: &str, target: &str, body: Value) -> Value {
-        let (status, body) = self.call(method, target, body);
-        assert_eq!(
-            (status, &body["status"], &body["correlationId"]),
-            (200, &json!("SUCCESS"), &json!("corr")),
-            "{body}"
-        );
-        body["data"].clone()
-    }
-
-    #[track_caller]
-    fn refused(&mut self, status: u16, code: &str, method: &str, target: &str, body: Value) -> Value {
-        let before = self.document.clone();
-        let (found, answer) = self.call(method, target, body);
-        assert_eq!((found, &answer["code"]), (status, &json!(code)), "{answer}");
-        assert_eq!(answer["status"], if status == 400 { "FAILURE" } else { "ERROR" });
-        assert_eq!(self.document, before, "a refused call changes nothing");
-        answer
-    }
-
-    fn service_account(&mut self, identifier: &str) {
-        self.ok("POST", "/ng/api/serviceaccount", json!({ "identifier": identifier, "name": "N" }));
-    }
-
-    /// Sets one setting; what is wrong, if anything.
-    fn set(&mut self, identifier: &str, value: Value) -> Option<String> {
-        let body = json!([{ "identifier": identifier, "value": value, "allowOverrides": false, "updateType": "UPDATE" }]);
-        let data = self.ok("PUT", "/ng/api/settings", body);
-        data[0]["errorMessage"].as_str().map(str::to_owned)
-    }
-}
+use support::{Account, NOW, SEAL_KEY};
 
 #[test]
 fn settings_have_the_references_shape() {
@@ -258,6 +172,7 @@ fn a_key_set_of_many_tenants_needs_its_tenant() {
 #[test]
 fn secrets_are_sealed_and_never_shown() {
     let mut account = Account::new();
+    assert_eq!(account.set(setting::ORIGIN_URL, json!("https://a.example.com/scim")), None);
     assert_eq!(account.set(setting::ORIGIN_AUTHORIZATION, json!("Bearer s3cret")), None);
     assert_eq!(
         account.ok("GET", "/ng/api/settings/scim_origin_authorization", Value::Null)["value"],
@@ -265,7 +180,8 @@ fn secrets_are_sealed_and_never_shown() {
     );
     assert!(!account.document.to_json().contains("s3cret"));
     let sealed = Published::of(&account.document).directory.origin_authorization.unwrap();
-    let opened = scim_edge_account::secret::open(&[9; 32], "ACC", setting::ORIGIN_AUTHORIZATION, &sealed);
+    let keys = SealKeys { current: SEAL_KEY, previous: None };
+    let opened = keys.open_for("ACC", setting::ORIGIN_AUTHORIZATION, "https://a.example.com/scim", &sealed);
     assert_eq!(opened.as_deref(), Some("Bearer s3cret"));
     account.set(setting::ORIGIN_AUTHORIZATION, json!("passthrough"));
     assert_eq!(
@@ -457,7 +373,7 @@ fn named_rules() {
     // What was shown can be put back.
     assert_eq!(account.ok("PUT", &path("okta"), made.clone()), made);
     // Keys within the rule: only what checks a signature is kept.
-    let key = json!({ "kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo", "d": "secret", "kid": "k" });
+    let key = json!({ "kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo", "kid": "k", "d": "secret" });
     let inline = json!({ "jwks": { "keys": [key, { "kty": "oct", "k": "AA" }] }, "serviceAccount": "sa",
         "issuer": "https://idp.example.com", "audiences": ["scim"] });
     let shown = account.ok("PUT", &path("inline"), inline);
@@ -475,7 +391,7 @@ fn named_rules() {
         ("jwksUrl", json!({ "jwksUrl": "http://idp.example.com/keys" })),
         ("jwksUrl", json!({ "jwksUrl": "https://10.0.0.1/keys" })),
         ("jwksUrl", json!({ "jwksUrl": null })),
-        ("jwksUrl", json!({ "jwksUrl": "https://login.microsoftonline.com/common/discovery/v2.0/keys" })),
+        ("claims", json!({ "jwksUrl": "https://login.microsoftonline.com/common/discovery/v2.0/keys" })),
         ("jwks", json!({ "jwks": { "keys": [key] } })),
         ("jwks", json!({ "jwksUrl": null, "jwks": { "keys": [] } })),
         ("issuer", json!({ "jwksUrl": null, "issuer": "idp" })),
