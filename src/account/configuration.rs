@@ -73,15 +73,43 @@ pub struct Refused {
 pub fn import(document: &Document, lines: &[Value], request: &Request<'_>) -> Result<Document, Refused> {
     let mut new = document.clone();
     for of in TYPES {
-        for line in lines.iter().filter(|line| line.get("type").and_then(Value::as_str) == Some(of)) {
+        let own = lines.iter().filter(|line| line.get("type").and_then(Value::as_str) == Some(of));
+        let own = own.map(|line| {
             let mut members = line.as_object().cloned().unwrap_or_default();
             members.shift_remove("type");
+            members
+        });
+        if of == "Setting" {
+            new = settings(&new, own, request)?.unwrap_or(new);
+            continue;
+        }
+        for members in own {
             if let Some(changed) = step(&new, of, members, request)? {
                 new = changed;
             }
         }
     }
     Ok(new)
+}
+
+/// Changes the settings in one call: what one of them may be depends on others.
+fn settings(
+    document: &Document,
+    lines: impl Iterator<Item = Map<String, Value>>,
+    request: &Request<'_>,
+) -> Result<Option<Document>, Refused> {
+    let mut changes = Vec::new();
+    for mut members in lines {
+        let name = members.get("identifier").and_then(Value::as_str).unwrap_or_default();
+        if !LEFT_OUT.contains(&name) {
+            members.insert("updateType".into(), "UPDATE".into());
+            changes.push(Value::Object(members));
+        }
+    }
+    if changes.is_empty() {
+        return Ok(None);
+    }
+    call(document, "Setting", "", ("PUT", AdminRoute::Settings, Value::Array(changes)), request)
 }
 
 /// Makes one call. None if it changes nothing.
@@ -111,27 +139,34 @@ fn step(
             members.insert("principal".into(), json!({ "identifier": owner, "type": "SERVICE_ACCOUNT" }));
             ("POST", AdminRoute::RoleAssignments, Value::Object(members))
         }
-        "Setting" if LEFT_OUT.contains(&name.as_str()) => return Ok(None),
-        "Setting" => {
-            members.insert("updateType".into(), "UPDATE".into());
-            ("PUT", AdminRoute::Settings, json!([members]))
-        }
         _ => ("PUT", AdminRoute::JwtRule(name.clone()), Value::Object(members)),
     };
+    call(document, of, &name, (method, route, body), request)
+}
+
+fn call(
+    document: &Document,
+    of: &str,
+    name: &str,
+    (method, route, body): (&str, AdminRoute, Value),
+    request: &Request<'_>,
+) -> Result<Option<Document>, Refused> {
     let body = body.to_string();
     let call = Request { method, route: &route, query: &[], body: body.as_bytes(), ..*request };
     let outcome = crate::handle(document, &call);
-    let refused = |status, why: &str| Err(Refused { status, message: format!("{of} {name:?}: {why}") });
+    let refused =
+        |status, name: &str, why: &str| Err(Refused { status, message: format!("{of} {name:?}: {why}") });
     if outcome.status >= 400 {
         let message = outcome.body.get("message").and_then(Value::as_str).unwrap_or_default();
-        return refused(outcome.status, message);
+        return refused(outcome.status, name, message);
     }
     // Of settings each stands alone: a bad one is answered within a success.
-    let answered = outcome.body.get("data").and_then(Value::as_array).and_then(|answers| answers.first());
-    if of == "Setting"
-        && let Some(sentence) = answered.and_then(|one| one.get("errorMessage")).and_then(Value::as_str)
-    {
-        return refused(400, sentence);
+    let answers = outcome.body.get("data").and_then(Value::as_array).filter(|_| of == "Setting");
+    for answer in answers.into_iter().flatten() {
+        if let Some(sentence) = answer.get("errorMessage").and_then(Value::as_str) {
+            let name = answer.get("identifier").and_then(Value::as_str).unwrap_or_default();
+            return refused(400, name, sentence);
+        }
     }
     Ok(outcome.changed)
 }

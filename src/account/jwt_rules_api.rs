@@ -191,6 +191,13 @@ fn inline_keys(body: &Map<String, Value>) -> Result<Option<Value>, Failure> {
     let Some(keys) = body.get("jwks").filter(|keys| !keys.is_null()) else { return Ok(None) };
     let set = KeySet::parse(keys.to_string().as_bytes())
         .map_err(|error| Failure::invalid("jwks", error.to_string()))?;
+    if let Some(kid) = set.exposed().next() {
+        let kid = kid.map_or_else(|| "without a kid".to_owned(), |kid| format!("{kid:?}"));
+        let sentence = format!(
+            "the key {kid} carries its private half: whoever saw it can sign; make another key and send its public half"
+        );
+        return Err(Failure::invalid("jwks", sentence));
+    }
     serde_json::from_str(&set.to_json())
         .map(Some)
         .map_err(|error| Failure::invalid("jwks", error.to_string()))

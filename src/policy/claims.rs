@@ -9,11 +9,12 @@ use serde_json::Value;
 type Check = fn(&TrustRule, &Value, i64) -> Result<(), Refusal>;
 
 /// The checks, in order, by the claim they look at.
-pub(crate) const CHECKS: [(&str, Check); 10] = [
+pub(crate) const CHECKS: [(&str, Check); 11] = [
     ("exp", check_expiry),
     ("nbf", |rule, claims, now_ms| check_begun(rule, claims, now_ms, ("nbf", Reason::NotYetValid))),
     ("iat", |rule, claims, now_ms| check_begun(rule, claims, now_ms, ("iat", Reason::IssuedInFuture))),
     ("lifetime", check_lifetime),
+    ("use", |_, claims, _| check_use(claims)),
     ("cnf", check_binding),
     ("iss", |rule, claims, _| check_issuer(rule, claims)),
     ("aud", |rule, claims, _| check_audience(rule, claims)),
@@ -40,6 +41,7 @@ pub(crate) fn shown(rule: &TrustRule, claims: &Value, check: &str) -> String {
             (Ok(expiry), Ok(Some(issued))) => format!("{} s", expiry - issued),
             _ => "iat does not say since when".to_owned(),
         },
+        "use" => format!("typ {}, token_use {}", found(claims, "typ"), found(claims, "token_use")),
         "claims" => {
             let all = rule.claims.iter().map(|one| format!("{} {}", one.field, found(claims, &one.field)));
             all.reduce(|all, one| format!("{all}, {one}")).unwrap_or_else(|| "nothing to compare".to_owned())
@@ -62,6 +64,7 @@ pub(crate) fn expected(rule: &TrustRule, check: &str, now_ms: i64) -> String {
             Some(longest) => format!("at most {longest} s from iat to exp"),
             None => "any".to_owned(),
         },
+        "use" => "an access token: no events, and neither typ nor token_use of another kind".to_owned(),
         "cnf" if rule.dpop => "the thumbprint of a key (jkt)".to_owned(),
         "cnf" => "nothing: no token that is bound to a key".to_owned(),
         "iss" => rule.issuer.clone().unwrap_or_else(|| "any".to_owned()),
@@ -83,6 +86,25 @@ fn check_matches(rule: &TrustRule, claims: &Value, _: i64) -> Result<(), Refusal
         }
         None => Ok(()),
     }
+}
+
+/// What a token says it is for: what the same keys sign for another purpose must not pass for an access token
+/// (RFC 8725 §2.8). Keycloak says so in the claim `typ`, Cognito in `token_use`.
+fn check_use(claims: &Value) -> Result<(), Refusal> {
+    if claims.get("events").is_some() {
+        return Err(Refusal::new(Reason::SecurityEvent, "the token has events (RFC 8417)"));
+    }
+    for claim in ["typ", "token_use"] {
+        let Some(used) = claims.get(claim).and_then(Value::as_str) else { continue };
+        let reason = match used.trim().to_ascii_lowercase().as_str() {
+            "id" => Reason::IdToken,
+            "refresh" | "offline" => Reason::RefreshToken,
+            "logout" => Reason::LogoutToken,
+            _ => continue,
+        };
+        return Err(Refusal::new(reason, format!("{claim} is {}", found(claims, claim))));
+    }
+    Ok(())
 }
 
 /// `cnf` (RFC 7800): a token that is bound is no bearer's, and where the rule demands it, it is bound.

@@ -5,7 +5,7 @@
 //! for whoever remembers: [`Proof::id`] is what to remember, until [`Proof::expires_ms`].
 
 use crate::encoding::encode;
-use crate::key::{Key, KeyId};
+use crate::key::{Key, KeyId, secret_member};
 use crate::refusal::{Reason, Refusal};
 use crate::token::Compact;
 use crate::verify::{Host, Verified, made_by};
@@ -17,8 +17,6 @@ use url::Url;
 const WINDOW_MS: i64 = 60_000;
 /// The longest `jti`, in bytes.
 const JTI_BYTES: usize = 256;
-/// Members of keys that are secrets.
-const SECRETS: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
 
 /// The request that a proof is for.
 #[derive(Clone, Copy, Debug)]
@@ -100,7 +98,7 @@ pub async fn check<H: Host>(host: &H, request: &Proven<'_>, now_ms: i64) -> Resu
         return Err(refuse("typ is not dpop+jwt"));
     }
     let jwk = proof.header.get("jwk").and_then(Value::as_object).ok_or_else(|| refuse("there is no jwk"))?;
-    if SECRETS.iter().any(|secret| jwk.contains_key(*secret)) {
+    if secret_member(jwk).is_some() {
         return Err(refuse("jwk has a secret in it"));
     }
     let key = Key::from_jwk(jwk).ok_or_else(|| refuse("jwk is no usable key"))?;

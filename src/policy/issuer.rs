@@ -1,6 +1,7 @@
 //! Issuers: where their keys are (OpenID Connect Discovery §4, RFC 8414 §3), and reading them over a network
 //! that the host supplies.
 
+use crate::freshness::MOST_MS;
 use crate::key_set::{BYTES, KeySet, Listed, listed};
 use crate::rule::KeySource;
 use crate::url::{check, configuration_urls};
@@ -10,7 +11,6 @@ const MINUTE_MS: i64 = 60_000;
 /// How long a set is fresh where the issuer does not say.
 const FRESH_MS: i64 = 10 * MINUTE_MS;
 const FRESH_LEAST_MS: i64 = MINUTE_MS;
-const FRESH_MOST_MS: i64 = 60 * MINUTE_MS;
 
 /// What a key set is asked for as.
 const KEY_SET: &str = "application/jwk-set+json, application/json";
@@ -144,7 +144,7 @@ fn fresh_ms(cache_control: Option<&str>) -> i64 {
         .filter_map(|directive| directive.split_once('='))
         .filter(|(name, _)| name.eq_ignore_ascii_case("max-age"))
         .find_map(|(_, seconds)| seconds.trim_matches('"').parse::<i64>().ok());
-    max_age.map_or(FRESH_MS, |seconds| seconds.saturating_mul(1000).clamp(FRESH_LEAST_MS, FRESH_MOST_MS))
+    max_age.map_or(FRESH_MS, |seconds| seconds.saturating_mul(1000).clamp(FRESH_LEAST_MS, MOST_MS))
 }
 
 #[cfg(test)]

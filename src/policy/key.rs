@@ -22,7 +22,8 @@ pub struct Key {
 
 impl Key {
     /// Reads a JWK. `None` for whatever cannot check a signature here: another key type or curve,
-    /// another use, malformed or weak parameters, a secret key. Private members are not looked at.
+    /// another use, malformed or weak parameters, a secret key. Its private members are for the caller to refuse,
+    /// see [`secret_member`].
     pub fn from_jwk(jwk: &Map<String, Value>) -> Option<Self> {
         let text = |name: &str| jwk.get(name).and_then(Value::as_str);
         // RFC 7517 §4.2, §4.3: where these are present they must allow verification.
@@ -97,6 +98,14 @@ impl Key {
     pub fn key_type(&self) -> KeyType {
         self.key_type
     }
+}
+
+/// Members of keys that are secrets (RFC 7518 §6.2.2, §6.3.2, §6.4.1).
+const SECRETS: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
+
+/// The first member of a JWK that is a secret: with a key that is published together with one, anybody can sign.
+pub fn secret_member(jwk: &Map<String, Value>) -> Option<&'static str> {
+    SECRETS.into_iter().find(|member| jwk.contains_key(*member))
 }
 
 /// 2048 to 8192 bits, odd, no leading zero; e = 65537.

@@ -8,6 +8,7 @@
 //! While there is no set and nobody knows yet whether there will be, requests that come together ask together,
 //! up to [`TOGETHER`]: in a Worker none may wait for another's, and none of them did anything wrong.
 
+use crate::freshness::{MOST_MS, is_until, is_within};
 use crate::key::KeyId;
 use crate::key_set::KeySet;
 use std::collections::HashMap;
@@ -86,7 +87,7 @@ impl KeyCache {
     pub fn plan(&mut self, name: &str, kid: Option<&str>, now_ms: i64) -> Plan {
         let entry = self.entry(name);
         let together = entry.may_ask_together(now_ms);
-        let rested = entry.attempted_at.is_none_or(|at| now_ms.saturating_sub(at) >= COOLDOWN_MS);
+        let rested = !entry.attempted_at.is_some_and(|at| is_within(at, now_ms, COOLDOWN_MS));
         let is_wanting = |fetched: &Fetched| match kid {
             Some(kid) => !fetched.set.has_kid(kid) && !is_unknown(&entry.unknown, kid, now_ms),
             None => false,
@@ -95,7 +96,7 @@ impl KeyCache {
             None if together => Plan::Refresh(None),
             None => return Plan::Unavailable,
             Some(fetched) if is_wanting(fetched) && rested => Plan::Refresh(Some(fetched.set.clone())),
-            Some(fetched) if now_ms >= fetched.fresh_until && rested => {
+            Some(fetched) if !is_until(fetched.fresh_until, now_ms) && rested => {
                 Plan::UseAndRefresh(fetched.set.clone())
             }
             Some(fetched) => return Plan::Use(fetched.set.clone()),
@@ -105,7 +106,7 @@ impl KeyCache {
             entry.asking = entry.asking.saturating_add(1);
         }
         if let (Plan::Refresh(Some(_)), Some(kid)) = (&plan, kid) {
-            entry.unknown.retain(|(_, at)| now_ms.saturating_sub(*at) < UNKNOWN_MS);
+            entry.unknown.retain(|(_, at)| is_within(*at, now_ms, UNKNOWN_MS));
             if entry.unknown.len() >= UNKNOWN_KEPT {
                 entry.unknown.remove(0);
             }
@@ -119,7 +120,7 @@ impl KeyCache {
     pub fn keep(&mut self, name: &str, fetched: Fetched) -> bool {
         let entry = self.entry(name);
         let is_same = entry.fetched.as_ref().is_some_and(|before| {
-            before.set == fetched.set && fetched.fetched_at.saturating_sub(before.fetched_at) < REWRITE_MS
+            before.set == fetched.set && is_within(before.fetched_at, fetched.fetched_at, REWRITE_MS)
         });
         entry.attempted_at = Some(fetched.fetched_at);
         entry.fetched = Some(fetched);
@@ -142,7 +143,7 @@ impl KeyCache {
     /// Whether a fresh set of the source has a key: what a token that was verified before still needs.
     pub fn has(&self, name: &str, key: &KeyId, now_ms: i64) -> bool {
         let fetched = self.0.get(name).and_then(|entry| entry.fetched.as_ref());
-        fetched.is_some_and(|fetched| now_ms < fetched.fresh_until && fetched.set.has(key))
+        fetched.is_some_and(|fetched| is_until(fetched.fresh_until, now_ms) && fetched.set.has(key))
     }
 
     /// Until when the set of a source is fresh, in milliseconds since the epoch; where there is none, it was never.
@@ -162,7 +163,7 @@ impl KeyCache {
 
 impl Entry {
     fn may_ask_together(&mut self, now_ms: i64) -> bool {
-        let within = |at: Option<i64>, ms: i64| at.is_some_and(|at| now_ms.saturating_sub(at) < ms);
+        let within = |at: Option<i64>, ms: i64| at.is_some_and(|at| is_within(at, now_ms, ms));
         if !within(self.attempted_at, ATTEMPT_MS) {
             self.asking = 0;
         }
@@ -172,12 +173,13 @@ impl Entry {
 
 impl Fetched {
     fn is_usable(&self, now_ms: i64) -> bool {
-        now_ms.saturating_sub(self.fetched_at) < STALE_MS
+        let ago = now_ms.saturating_sub(self.fetched_at);
+        (-MOST_MS..STALE_MS).contains(&ago)
     }
 }
 
 fn is_unknown(unknown: &[(String, i64)], kid: &str, now_ms: i64) -> bool {
-    unknown.iter().any(|(known, at)| known == kid && now_ms.saturating_sub(*at) < UNKNOWN_MS)
+    unknown.iter().any(|(known, at)| known == kid && is_within(*at, now_ms, UNKNOWN_MS))
 }
 
 #[cfg(test)]
@@ -282,6 +284,28 @@ mod tests {
         assert!(
             !cache.has(URL, &key, 600_000) && !cache.has("other", &key, 0) && !cache.has(URL, &[0; 32], 0)
         );
+    }
+
+    #[test]
+    fn a_clock_that_was_ahead_keeps_no_set_fresh_and_no_issuer_from_being_asked() {
+        let (ahead, now) = (10_000 * HOUR_MS, 9 * HOUR_MS);
+        let key = set("a").keys().first().unwrap().id();
+        let mut cache = KeyCache::default();
+        cache.keep(URL, fetched("a", ahead));
+        assert!(!cache.has(URL, &key, now), "a token that was verified with it is verified again");
+        assert_eq!(cache.plan(URL, Some("a"), now), Plan::Refresh(None));
+        cache.keep(URL, fetched("b", now));
+        assert_eq!(cache.plan(URL, Some("b"), now), Plan::Use(set("b")));
+        // From a store, less than an hour ahead: used, and refreshed at once.
+        let mut other = KeyCache::default();
+        let stored = Fetched { fresh_until: now + 100 * HOUR_MS, ..fetched("a", now + HOUR_MS / 2) };
+        other.restore(URL, Some(stored));
+        assert_eq!(other.plan(URL, Some("a"), now), Plan::UseAndRefresh(set("a")));
+        // A failure that was noted ahead is no reason to wait.
+        let mut failed = KeyCache::default();
+        assert_eq!(failed.plan(URL, None, ahead), Plan::Refresh(None));
+        failed.fail(URL, ahead);
+        assert_eq!(failed.plan(URL, None, now), Plan::Refresh(None));
     }
 
     #[test]

@@ -12,6 +12,7 @@ pub mod credentials;
 pub mod dpop;
 pub mod encoding;
 pub mod explanation;
+pub mod freshness;
 pub mod issuer;
 pub mod key;
 pub mod key_cache;

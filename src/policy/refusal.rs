@@ -83,6 +83,14 @@ reasons! {
     MalformedClaim = "malformed_claim" => Token,
     /// `aud` names none of the rule's audiences.
     AudienceMismatch = "audience_mismatch" => Token,
+    /// `events`: a security event token (RFC 8417), such as one that ends a session.
+    SecurityEvent = "security_event" => Token,
+    /// The token says of itself that it is an ID token.
+    IdToken = "identity_token" => Token,
+    /// The token says of itself that it is a refresh token.
+    RefreshToken = "refresh_token" => Token,
+    /// The token says of itself that it ends a session.
+    LogoutToken = "logout_token" => Token,
     /// `cnf`: the token is bound to a key that a bearer does not show.
     SenderConstrained = "sender_constrained" => Token,
     /// The DPoP proof is missing, or does not hold, or came before.

@@ -91,8 +91,8 @@ pub struct ClaimMatch {
     /// A JSON Pointer (RFC 6901) where it begins with `/`, else the name of a top-level claim, dots
     /// and colons included.
     pub field: String,
-    /// The value: equal after trimming both; an array matches when one of its strings does, a number
-    /// or boolean when its JSON text does.
+    /// The value: blanks around it are not meant, those of a token are; an array matches when one of its strings
+    /// does, a number or boolean when its JSON text does.
     pub value: String,
 }
 
@@ -150,7 +150,7 @@ impl ClaimMatch {
     }
 
     fn is(&self, found: &str) -> bool {
-        found.trim() == self.value.trim()
+        found == self.value.trim()
     }
 }
 
@@ -162,11 +162,14 @@ mod tests {
     #[test]
     fn claims_match_exactly_and_nothing_less() {
         let claims = json!({
-            "sub": " TEST098H0000 ", "a.b": "dotted", "https://x/y": "url", "n": 7, "t": true, "z": null,
+            "sub": "TEST098H0000", "blank": " x ", "a.b": "dotted", "https://x/y": "url", "n": 7, "t": true, "z": null,
             "roles": ["a", "b", 3], "deep": { "er": ["x"], "a/b": "slash" },
         });
         let cases = [
             ("sub", "TEST098H0000", true),
+            ("sub", " TEST098H0000\t", true),
+            ("blank", "x", false),
+            ("blank", " x ", false),
             ("sub", "test098h0000", false),
             ("sub", "TEST098", false),
             ("a.b", "dotted", true),

@@ -8,6 +8,7 @@
 //! key made the signature is kept for [`REFUSED_MS`], so that a flood of one forged token costs no
 //! cryptography.
 
+use crate::freshness::is_within;
 use crate::key::KeyId;
 use crate::refusal::{Reason, Refusal};
 use crate::rule::TrustRule;
@@ -59,13 +60,15 @@ struct Entry<T> {
     token: String,
     account: String,
     version: u64,
+    /// When it was found.
+    at: i64,
     value: T,
 }
 
 impl<T> Entry<T> {
-    fn new(token: &str, settings: Settings<'_>, value: T) -> Self {
+    fn new(token: &str, settings: Settings<'_>, at: i64, value: T) -> Self {
         let (token, account) = (token.to_owned(), settings.account.to_owned());
-        Self { token, account, version: settings.version, value }
+        Self { token, account, version: settings.version, at, value }
     }
 
     fn is_of(&self, token: &str, settings: Settings<'_>) -> bool {
@@ -78,8 +81,8 @@ impl<T> Entry<T> {
 pub struct TokenCache<T = ()> {
     known: RefCell<HashMap<String, Entry<Rc<Known<T>>>>>,
     bytes: Cell<usize>,
-    /// Until when forged tokens are known as such.
-    refused: RefCell<HashMap<String, Entry<i64>>>,
+    /// Tokens that were forged.
+    refused: RefCell<HashMap<String, Entry<()>>>,
 }
 
 impl<T: Default> TokenCache<T> {
@@ -96,6 +99,8 @@ impl<T: Default> TokenCache<T> {
         let entry = known.get(tail(token))?;
         let verified = &entry.value.verified;
         let holds = entry.is_of(token, settings)
+            // By a clock that was ahead, it may not have begun yet.
+            && entry.at <= now_ms
             && now_ms < verified.valid_until_ms()
             && has(verified.key_source(), &verified.key());
         holds.then(|| entry.value.clone())
@@ -115,7 +120,7 @@ impl<T: Default> TokenCache<T> {
         match verify(host, settings.rules, token, now_ms).await {
             Ok(verified) => {
                 let known = Rc::new(Known { verified, beside: T::default() });
-                self.keep(token, settings, known.clone());
+                self.keep(token, settings, now_ms, known.clone());
                 Ok(known)
             }
             Err(refusal) => {
@@ -129,21 +134,22 @@ impl<T: Default> TokenCache<T> {
 
     /// When there are too many, all go: the ones in use are verified once more, and no order has to be kept
     /// on every use.
-    fn keep(&self, token: &str, settings: Settings<'_>, known: Rc<Known<T>>) {
+    fn keep(&self, token: &str, settings: Settings<'_>, now_ms: i64, known: Rc<Known<T>>) {
         let mut tokens = self.known.borrow_mut();
         let mut bytes = self.bytes.get().saturating_add(token.len());
         if tokens.len() >= KEPT || bytes > KEPT_BYTES {
             tokens.clear();
             bytes = token.len();
         }
-        if tokens.insert(tail(token).to_owned(), Entry::new(token, settings, known)).is_none() {
+        if tokens.insert(tail(token).to_owned(), Entry::new(token, settings, now_ms, known)).is_none() {
             self.bytes.set(bytes);
         }
     }
 
     fn is_refused(&self, token: &str, settings: Settings<'_>, now_ms: i64) -> bool {
         let refused = self.refused.borrow();
-        refused.get(tail(token)).is_some_and(|entry| entry.is_of(token, settings) && now_ms < entry.value)
+        let is_recent = |entry: &Entry<()>| is_within(entry.at, now_ms, REFUSED_MS);
+        refused.get(tail(token)).is_some_and(|entry| entry.is_of(token, settings) && is_recent(entry))
     }
 
     fn refuse(&self, token: &str, settings: Settings<'_>, now_ms: i64) {
@@ -151,7 +157,7 @@ impl<T: Default> TokenCache<T> {
         if refused.len() >= REFUSED_KEPT {
             refused.clear();
         }
-        let entry = Entry::new(token, settings, now_ms.saturating_add(REFUSED_MS));
+        let entry = Entry::new(token, settings, now_ms, ());
         refused.insert(tail(token).to_owned(), entry);
     }
 }
@@ -205,13 +211,15 @@ mod tests {
         let own = settings("acc", 1, &rules);
         let signer = Signer(true, Cell::new(0));
         assert!(cache.get(&token, own, 0, |_, _| true).is_none());
-        at_once(cache.verify(&signer, &token, own, 0)).unwrap().unwrap();
+        at_once(cache.verify(&signer, &token, own, 1_000)).unwrap().unwrap();
+        assert!(cache.get(&token, own, 999, |_, _| true).is_none(), "by a clock that was ahead");
         let known = cache.get(&token, own, 129_999, |_, _| true).unwrap();
         assert_eq!(known.verified.subject(), Some("a"));
         assert!(cache.get(&token, own, 130_000, |_, _| true).is_none(), "past its time, skew included");
-        assert!(cache.get(&token, own, 0, |_, _| false).is_none(), "its key is gone");
-        assert!(cache.get(&token, settings("acc", 2, &rules), 0, |_, _| true).is_none(), "new settings");
-        assert!(cache.get(&token, settings("other", 1, &rules), 0, |_, _| true).is_none(), "another account");
+        assert!(cache.get(&token, own, 1_000, |_, _| false).is_none(), "its key is gone");
+        let of = |account, version| settings(account, version, &rules);
+        assert!(cache.get(&token, of("acc", 2), 1_000, |_, _| true).is_none(), "new settings");
+        assert!(cache.get(&token, of("other", 1), 1_000, |_, _| true).is_none(), "another account");
     }
 
     #[test]

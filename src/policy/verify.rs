@@ -296,7 +296,12 @@ impl<H: Host> Run<'_, H> {
         };
         let fitting: Vec<&Key> = keys.eligible(algorithm, token.kid()).collect();
         if fitting.is_empty() {
-            let refusal = Refusal::new(Reason::KeyNotFound, format!("the set does not have {}", wanted()));
+            let detail = if keys.is_exposed(token.kid()) {
+                format!("{}: the set publishes its private half, so that anybody can sign with it", wanted())
+            } else {
+                format!("the set does not have {}", wanted())
+            };
+            let refusal = Refusal::new(Reason::KeyNotFound, detail);
             return Err(self.fail(Stage::Signature, "keys", wanted, refusal));
         }
         self.record("keys", wanted, || Ok(format!("{} of the set", fitting.len())));

@@ -7,10 +7,12 @@
 
 use crate::call::Call;
 use crate::caller::Caller;
+use crate::environment::now_ms;
 use crate::http::Request;
 use crate::log::Line;
 use crate::metrics::Answered;
 use crate::published;
+use scim_edge_policy::freshness::MOST_MS;
 use scim_edge_policy::operation::Operation;
 use scim_edge_scim::endpoint::Endpoint;
 use serde::Serialize;
@@ -70,7 +72,7 @@ pub(crate) fn offer(
     };
     let account = &caller.published.account;
     let badge = Badge {
-        until: until.min(published::fresh_until(&caller.published)),
+        until: until.min(published::fresh_until(&caller.published)).min(now_ms().saturating_add(MOST_MS)),
         origin: request.origin(),
         account,
         call: &call,

@@ -7,6 +7,9 @@
 import { askFor, headersOf } from "./edge.js";
 import { keepTime, takeTimes } from "./times.js";
 
+// The longest that a badge holds: one that holds for longer was given by a clock that was ahead.
+const HOUR_MS = 3_600_000;
+
 // So many are kept, and so many characters of headers.
 const BADGES = 1024;
 const CHARACTERS = 4 << 20;
@@ -50,7 +53,8 @@ export function badgeOf({ method, url, headers }) {
   const path = end < 0 ? url : url.slice(0, end);
   const start = path.lastIndexOf("/") + 1;
   const badge = scopes.get(path) ?? (ID.test(path.slice(start)) ? scopes.get(`${path.slice(0, start)}*`) : undefined);
-  const holds = badge !== undefined && Date.now() < badge.until;
+  const left = badge === undefined ? 0 : badge.until - Date.now();
+  const holds = left > 0 && left <= HOUR_MS;
   const isUsual = (end < 0 || !UNUSUAL.test(url.slice(end + 1))) && !headers.has("dpop") && !headers.has("harness-account");
   return holds && isUsual ? badge : undefined;
 }

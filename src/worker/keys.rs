@@ -110,6 +110,9 @@ async fn refresh(environment: &Environment, source: &Source) -> Result<Rc<KeySet
     metrics::count_key_fetch(asked.is_ok());
     let (set, fresh_ms) =
         asked.inspect_err(|_| SETS.with_borrow_mut(|sets| sets.fail(source.name(), now_ms())))?;
+    if let Some(kid) = set.exposed().next() {
+        console_error!("{} publishes the private half of a key: kid {kid:?}", shown(source.name()));
+    }
     let set = Rc::new(set);
     let fetched_at = now_ms();
     let fetched = Fetched { set: set.clone(), fetched_at, fresh_until: fetched_at.saturating_add(fresh_ms) };

@@ -8,6 +8,7 @@
 use crate::badge;
 use crate::environment::Environment;
 use scim_edge_account::published::Published;
+use scim_edge_policy::freshness::is_within;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -48,7 +49,7 @@ pub(crate) async fn get(
 ) -> Result<Option<Rc<Published>>> {
     let fresh = CACHE.with_borrow(|cache| {
         let entry = cache.get(account)?;
-        (now_ms.saturating_sub(entry.read_at) < FRESH_MS).then(|| entry.document.clone())
+        is_within(entry.read_at, now_ms, FRESH_MS).then(|| entry.document.clone())
     });
     if let Some(document) = fresh {
         return Ok(living(document));
@@ -84,7 +85,7 @@ pub(crate) fn learn(document: Published, now_ms: i64) {
 fn keep(account: &str, document: Option<Rc<Published>>, now_ms: i64) -> Option<Rc<Published>> {
     CACHE.with_borrow_mut(|cache| {
         let is_outdated =
-            |entry: &&Entry| document.is_none() && now_ms.saturating_sub(entry.read_at) > OUTDATED_MS;
+            |entry: &&Entry| document.is_none() && !is_within(entry.read_at, now_ms, OUTDATED_MS);
         let known = cache.get(account).filter(|entry| !is_outdated(entry));
         let known = known.and_then(|entry| entry.document.clone());
         let version =

@@ -260,7 +260,19 @@ for (const [name, more] of [["use enc", { use: "enc" }], ["use null", { use: nul
 keysOnly("use sig and key_ops verify", "allow", [{ ...ES, use: "sig", key_ops: ["verify", "sign"], alg: "ES256", "x-y": 1, x5c: ["MII"] }]);
 keysOnly("an oct key beside it", "allow", [{ kty: "oct", k: "AAAA", kid: "es" }, ES]);
 keysOnly("what is no object beside it", "allow", [1, null, "x", [], ES]);
-keysOnly("a private member: it is not looked at", "allow", [{ ...ES, d: es.privateKey.export({ format: "jwk" }).d }]);
+// With a key that is published together with its private half, anybody can sign (RFC 7517 9.2).
+{
+  const exposed = { ...ES, d: es.privateKey.export({ format: "jwk" }).d };
+  keysOnly("published with its private half", "key_not_found", [exposed]);
+  keysOnly("published with its private half, beside another", "key_not_found", [exposed, jwk(rs, { kid: "rs" })]);
+  keysOnly("published with its private half, and once more without", "key_not_found", [ES, exposed]);
+  keysOnly("published with its private half under another kid", "key_not_found", [ES, { ...exposed, kid: "other" }]);
+  keysOnly("published with its private half, no kid in the token", "key_not_found", [exposed], token({ alg: "ES256" }, claims()));
+  keysOnly("beside one that is published with its private half", "allow", [{ ...rs.privateKey.export({ format: "jwk" }), kid: "rs" }, ES]);
+  for (const member of ["d", "p", "q", "dp", "dq", "qi", "oth", "k"]) {
+    for (const value of ["AQ", "", null]) keysOnly(`with a member ${member} ${shown(value)}`, "key_not_found", [{ ...ES, [member]: value }]);
+  }
+}
 const rsToken = (key, kid = "rs") => token(header({ alg: "RS256", kid }), claims(), { alg: "RS256", key });
 keysOnly("RSA of 1024 bits (RFC 7518 3.3)", "key_not_found", [jwk(weak, { kid: "rs" }), ES], rsToken(weak));
 keysOnly("RSA with e = 3", "key_not_found", [jwk(three, { kid: "rs" }), ES], rsToken(three));
@@ -316,10 +328,13 @@ for (const [cnf, expect] of [[{ jkt: "x" }, "allow"], [undefined, "sender_constr
   at(`cnf ${shown(cnf)} where the rule demands DPoP (RFC 9449 6.1)`, expect, { cnf }, { rule: { dpop: true } });
 }
 // The rule's claims.
-for (const [sub, expect] of [["OTHER", "claim_mismatch"], ["TEST098H0000 ", "allow"], [" TEST098H0000", "allow"], ["test098h0000", "claim_mismatch"], ["TEST098H00001", "claim_mismatch"], ["TEST098H000", "claim_mismatch"], ["", "claim_mismatch"], [["TEST098H0000"], "claim_mismatch"], [null, "claim_mismatch"], [{}, "claim_mismatch"]]) {
+for (const [sub, expect] of [["OTHER", "claim_mismatch"], ["TEST098H0000 ", "claim_mismatch"], [" TEST098H0000", "claim_mismatch"], ["test098h0000", "claim_mismatch"], ["TEST098H00001", "claim_mismatch"], ["TEST098H000", "claim_mismatch"], ["", "claim_mismatch"], [["TEST098H0000"], "claim_mismatch"], [null, "claim_mismatch"], [{}, "claim_mismatch"]]) {
   at(`sub ${shown(sub)}`, Array.isArray(sub) || (sub !== null && typeof sub === "object") || sub === null ? "malformed_claim" : expect, { sub });
 }
 const matches = (field, value, expect, more) => at(`${field} is ${value}: ${shown(more)}`, expect, more, { rule: { claims: [{ field, value }] } });
+matches("sub", " TEST098H0000\t", "allow", {});
+matches("groups", " admins", "allow", { groups: ["users", "admins"] });
+matches("groups", "admins", "claim_mismatch", { groups: [" admins", "admins "] });
 matches("groups", "admins", "allow", { groups: ["users", "admins"] });
 matches("groups", "admins", "claim_mismatch", { groups: ["users", "admin"] });
 matches("groups", "admins", "claim_mismatch", { groups: "users,admins" });
@@ -341,6 +356,16 @@ matches("__proto__", "x", "claim_mismatch", {});
 matches("constructor", "x", "claim_mismatch", {});
 matches("tid", "\u00e4", "claim_mismatch", { tid: "a\u0308" });
 at("two claims, one of them wrong", "claim_mismatch", { tid: "other" }, { rule: { claims: [{ field: "sub", value: "TEST098H0000" }, { field: "tid", value: "t" }] } });
+// What the token says it is for: security events and logout (RFC 8417, OpenID Connect Back-Channel Logout), ID and
+// refresh tokens that the same keys sign (RFC 8725 2.8).
+for (const events of [{}, { "http://schemas.openid.net/event/backchannel-logout": {} }, [], "x", null, false]) at(`events ${shown(events)} (RFC 8417)`, "security_event", { events });
+at("events wins over a wrong claim", "security_event", { events: {}, sub: "OTHER" });
+at("an ID token that has expired", "expired", { token_use: "id", exp: NOW - 900 });
+for (const [claim, value, expect] of [["token_use", "id", "identity_token"], ["token_use", "ID", "identity_token"], ["token_use", " id ", "identity_token"], ["token_use", "refresh", "refresh_token"], ["token_use", "access", "allow"], ["token_use", "client", "allow"], ["token_use", "", "allow"],
+  ["token_use", ["id"], "allow"], ["typ", "ID", "identity_token"], ["typ", "Id", "identity_token"], ["typ", "Refresh", "refresh_token"], ["typ", "Offline", "refresh_token"], ["typ", "REFRESH", "refresh_token"], ["typ", "Logout", "logout_token"], ["typ", "logout", "logout_token"], ["typ", "Bearer", "allow"],
+  ["typ", "DPoP", "allow"], ["typ", "JWT", "allow"], ["typ", "Identity", "allow"], ["typ", null, "allow"], ["typ", 1, "allow"]]) {
+  at(`the claim ${claim} ${shown(value)}`, expect, { [claim]: value });
+}
 // The rule's algorithms.
 add("an algorithm that the rule does not take", "algorithm_not_allowed", good, { rule: { algorithms: ["RS256"] } });
 add("an algorithm that the rule takes", "allow", good, { rule: { algorithms: ["RS256", "ES256"] } });
@@ -458,7 +483,7 @@ for (const [name, more] of [["e = 1", { e: "AQ" }], ["e = 0", { e: "AA" }], ["e 
   ["n a number", { n: 7 }], ["n with a line break", { n: `${jwk(rs).n}\n` }], ["n in the other alphabet", { n: `${jwk(rs).n.slice(0, -4)}+/+/` }], ["alg ES256", { alg: "ES256" }], ["kty EC", { kty: "EC" }], ["kty rsa", { kty: "rsa" }], ["use enc", { use: "enc" }]]) {
   keysOnly(`an RSA key with ${name} (RFC 7517 4, RFC 7518 6.3)`, "key_not_found", [{ ...jwk(rs, { kid: "rs" }), ...more }, ES], rsToken(rs));
 }
-keysOnly("an RSA key with its private members: they are not looked at", "allow", [{ ...rs.privateKey.export({ format: "jwk" }), kid: "rs" }], rsToken(rs));
+keysOnly("an RSA key with its private members (RFC 7517 9.2)", "key_not_found", [{ ...rs.privateKey.export({ format: "jwk" }), kid: "rs" }], rsToken(rs));
 // ECDSA on P-384, as on P-256 above.
 {
   const made = token(header({ alg: "ES384", kid: "e3" }), claims(), { alg: "ES384", key: es3 });
@@ -587,8 +612,8 @@ for (const [aud, expect] of [[["SCIM", "scim"], "allow"], [["scim", "scim"], "al
 for (const iss of ["https://idp.example.com#", "https://idp.example.com?", "https://idp.example.com ", "https://idp.ex\u0430mple.com", "https://idp.example.com\u0000", "", "https://user@idp.example.com", "https://idp.example.com//"]) {
   at(`iss ${shown(iss)} is another (RFC 8725 3.8)`, "issuer_not_trusted", { iss }, issuer);
 }
-// Claims of the rule: what white space is trimmed, what numbers are called, what a pointer finds (RFC 6901).
-for (const [sub, expect] of [["\tTEST098H0000\n", "allow"], ["\u00a0TEST098H0000", "allow"], ["\ufeffTEST098H0000", "claim_mismatch"], ["\u200bTEST098H0000", "claim_mismatch"], ["TEST 098H0000", "claim_mismatch"], ["TEST098H0000\u0000", "claim_mismatch"],
+// Claims of the rule: blanks of a setting are trimmed and nothing of a token is, what numbers are called, what a pointer finds (RFC 6901).
+for (const [sub, expect] of [["\tTEST098H0000\n", "claim_mismatch"], ["\u00a0TEST098H0000", "claim_mismatch"], ["\ufeffTEST098H0000", "claim_mismatch"], ["\u200bTEST098H0000", "claim_mismatch"], ["TEST 098H0000", "claim_mismatch"], ["TEST098H0000\u0000", "claim_mismatch"],
   ["TEST098H0000\u200d", "claim_mismatch"], ["\uff34EST098H0000", "claim_mismatch"], ["TEST098H000O", "claim_mismatch"]]) {
   body(`sub ${JSON.stringify(sub).replace(/[^ -~]/g, (letter) => `\\u${letter.charCodeAt(0).toString(16).padStart(4, "0")}`)}`, expect, claims({ sub }));
 }

@@ -215,3 +215,13 @@ test("a badge ends with the issuer's key: as soon as a new set lacks it, and wit
   await second.get(path);
   await until(async () => (await second.get(path)).status === 401);
 });
+
+test("a badge that was given by a clock that was ahead lets nothing through", async () => {
+  const { key, path } = await account("clock");
+  const year = 365 * 86_400;
+  await goAhead(year);
+  await badged(key, path, "key");
+  await goAhead(-year);
+  assert.equal(await byBadge(async () => assert.equal((await key.get(path)).status, 200), "key"), 0);
+  await badged(key, path, "key");
+});

@@ -60,7 +60,7 @@ test("dryRun: what has none refuses it, and does nothing", async () => {
   const shown = await calls.data("PUT", "/ng/api/settings/jwt-rules/one?dryRun=true", rule);
   assert.equal(shown.name, "one");
   assert.deepEqual(await calls.data("GET", "/ng/api/settings/jwt-rules"), []);
-  const remove = await fetch(`${gateway.url}/ng/api/accounts/dry?dryRun=true`, { method: "DELETE", headers: { "x-api-key": gateway.rootKey } });
+  const remove = await fetch(`${gateway.url}/ng/api/accounts/dry?confirm=dry&dryRun=true`, { method: "DELETE", headers: { "x-api-key": gateway.rootKey } });
   assert.equal(remove.status, 400);
   assert.equal((await client.get("/Users")).status, 200);
   for (const call of [".resync", ".check", ".changes"]) {

@@ -373,12 +373,20 @@ fn named_rules() {
     // What was shown can be put back.
     assert_eq!(account.ok("PUT", &path("okta"), made.clone()), made);
     // Keys within the rule: only what checks a signature is kept.
-    let key = json!({ "kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo", "kid": "k", "d": "secret" });
-    let inline = json!({ "jwks": { "keys": [key, { "kty": "oct", "k": "AA" }] }, "serviceAccount": "sa",
+    let key = json!({ "kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo", "kid": "k" });
+    let inline = json!({ "jwks": { "keys": [key, { "kty": "oct" }] }, "serviceAccount": "sa",
         "issuer": "https://idp.example.com", "audiences": ["scim"] });
     let shown = account.ok("PUT", &path("inline"), inline);
     assert_eq!(shown["jwks"]["keys"].as_array().unwrap().len(), 1);
-    assert!(!shown.to_string().contains("secret"));
+    for (member, value) in [("d", "c2VjcmV0"), ("k", "c2VjcmV0")] {
+        let mut exposed = key.clone();
+        exposed[member] = json!(value);
+        let body = json!({ "jwks": { "keys": [key, exposed] }, "serviceAccount": "sa",
+            "claims": [{ "field": "sub", "value": "x" }] });
+        let answer = account.refused(400, "INVALID_REQUEST", "PUT", &path("exposed"), body);
+        assert!(answer["message"].as_str().unwrap().contains("private half"), "{answer}");
+        assert!(!answer.to_string().contains(value));
+    }
     // The issuer alone says where the keys are.
     let discovered =
         json!({ "issuer": "https://idp.example.com", "audiences": ["scim"], "serviceAccount": "sa" });
