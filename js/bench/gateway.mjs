@@ -45,6 +45,7 @@ export async function gateway({ users, settings = {}, watched = false, bundle, s
     name: "scim-edge",
     ...filled,
     token,
+    rootKey: ROOT_KEY,
     idp,
     client,
     cpu: () => server.cpu(),

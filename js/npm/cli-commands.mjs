@@ -128,6 +128,7 @@ function showReplica(status) {
     ["origin", origin && `${origin.host}, ${origin.health}`],
     ["circuit", origin && `${origin.circuit}${origin.failures ? `, ${origin.failures} failures` : ""}${origin.retryAt ? `, asked again at ${time(origin.retryAt)}` : ""}`],
     ["unknown outcomes", status.unknownOutcomes],
+    ["set aside", status.setAside && status.setAside.users + status.setAside.groups > 0 && `${status.setAside.users} users and ${status.setAside.groups} groups, whose ids no path can carry`],
     ["checked", lastCheck && `${time(lastCheck.at)}, ${countDifferences(lastCheck)} differences`],
   ]);
 }

@@ -30,6 +30,8 @@ pub struct Request<'a> {
     pub seal_key: &'a [u8; 32],
     /// Whether URLs may name loopback addresses.
     pub development: bool,
+    /// Where the gateway was asked: scheme and authority.
+    pub gateway: &'a str,
     /// Names the request in its answer.
     pub correlation_id: &'a str,
 }

@@ -9,8 +9,9 @@
 use crate::api::{BODY, Failure, Handled, Request, missing};
 use crate::batch::{Batch, Problem};
 use crate::document::{Document, SettingValue};
-use crate::setting::{DEFINITIONS, Definition, PASSTHROUGH, definition};
+use crate::setting::{DEFINITIONS, Definition, ORIGIN_URL, PASSTHROUGH, definition};
 use crate::{origin_binding, trust};
+use scim_edge_policy::hop::is_own_account;
 use scim_edge_policy::permission::Permission;
 use serde_json::{Value, json};
 
@@ -139,6 +140,9 @@ fn apply(
         _ => return Err("value must be a string".into()),
     };
     let value = definition.stored(&value, &batch.new, request.development)?;
+    if identifier == ORIGIN_URL && is_own_account(request.gateway, &value) {
+        return Err("the URL is an account of this gateway: an origin is another SCIM server".into());
+    }
     if definition.secret {
         batch.secret = Some(value);
     } else {

@@ -50,14 +50,22 @@ impl<S: Sql> Store<S> {
         sought: &Sought<'_>,
     ) -> Result<(Vec<Stored>, Option<i64>), SqlError> {
         if let Some(demand) = &sought.demand {
-            let seqs = self.named(kind, after, demand, BATCH)?;
-            let last = seqs.last().copied().filter(|_| seqs.len() >= BATCH);
+            let mut seqs = self.named(kind, after, demand, BATCH)?;
+            let mut last = seqs.last().copied().filter(|_| seqs.len() >= BATCH);
+            if self.has_long()?
+                && let [first, _, ..] = self.parts(&seqs, false)?.as_slice()
+            {
+                let at_once = first.len();
+                seqs.truncate(at_once);
+                last = seqs.last().copied();
+            }
             // One of the texts is most likely what was demanded: it has been looked for.
             let needles = if sought.needles.len() > 1 { sought.needles.as_slice() } else { &[] };
             return Ok((self.candidates(kind, &seqs, needles)?, last));
         }
-        let Some((last, count)) = self.last_of(kind, after)? else { return Ok((Vec::new(), None)) };
-        let goes_on = usize::try_from(count).is_ok_and(|count| count >= BATCH);
+        let Some((most, count)) = self.last_of(kind, after)? else { return Ok((Vec::new(), None)) };
+        let last = self.last_at_once(kind, after, most)?;
+        let goes_on = last < most || usize::try_from(count).is_ok_and(|count| count >= BATCH);
         Ok((self.between(kind, after, last, &sought.needles)?, goes_on.then_some(last)))
     }
 

@@ -20,6 +20,7 @@ mod extension;
 pub mod history;
 pub mod intent;
 mod known_groups;
+pub mod length;
 mod list;
 mod members;
 pub mod message;
@@ -36,6 +37,7 @@ pub mod resource_erasure;
 pub mod restore;
 pub mod row_text;
 pub mod scan;
+mod set_aside;
 pub mod sql;
 mod store;
 mod tables;
@@ -95,7 +97,8 @@ impl<S: Sql> Directory<S> {
     /// Opens a database, new or of any earlier version.
     pub fn open(sql: S) -> Result<Self, SqlError> {
         let before = tables::migrate(&sql)?;
-        let store = Store { sql: Counted::new(sql), groups: KnownGroups::default() };
+        let store =
+            Store { sql: Counted::new(sql), groups: KnownGroups::default(), long: Remembered::default() };
         if (1..tables::FOLDING).contains(&before) {
             store.fold_anew()?;
         }
@@ -229,6 +232,9 @@ impl<S: Sql> Directory<S> {
         let shown = projection(write.schemas, request)?;
         let found = self.store.get_with_groups(kind, id)?;
         let stored = found.ok_or_else(|| Error::not_found(format!("{} {id}", kind.name())))?;
+        if shown.wants("members") && self.store.is_too_large(kind, stored.seq)? {
+            return Err(length::too_large(id).into());
+        }
         let one = std::slice::from_ref(&stored);
         let relations = Relations::of(&self.store, one, shown.wants("members"))?;
         let tag = etag(&stored, &relations);

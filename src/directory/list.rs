@@ -5,8 +5,9 @@
 //! resource is read in batches and asked, or those whose names have a text in them that the filter demands.
 //! Totals are always true.
 
-use crate::batch::{BATCH, Sought};
+use crate::batch::Sought;
 use crate::cursor::{Cursor, Keyset, RowKey, expired};
+use crate::length::{LIST_BYTES, too_large};
 use crate::message::{Failure, Request, Response};
 use crate::page::Plain;
 use crate::render::{OPEN_BASE, Relations, Renderer};
@@ -63,6 +64,10 @@ pub(crate) struct Found {
 impl Found {
     fn row_key(&self) -> RowKey<'_> {
         RowKey { place: self.place, seq: self.seq, key: self.key.as_ref() }
+    }
+
+    fn keyset(&self) -> Keyset {
+        Keyset { place: self.place, seq: self.seq, key: self.key.as_ref().map(Key::bound) }
     }
 }
 
@@ -234,27 +239,63 @@ fn answer<S: Sql>(
             cut(found, sorter.as_ref(), wanted, cursor.as_ref())?
         }
     };
-    let before =
-        format!("{{\"schemas\":[\"{LIST_RESPONSE}\"],\"totalResults\":{},\"itemsPerPage\":", page.total);
-    let behind = match (&wanted.cursor, &page.next) {
-        (None, _) => format!(",\"startIndex\":{},\"Resources\":[", wanted.start),
+    let (total, next) = (page.total, page.next.clone());
+    let (written, end) = page.write(store, &renderer, kinds, wanted)?;
+    // A page that is full before its end goes on behind what it shows.
+    let next = end.or(next).filter(|_| wanted.cursor.is_some());
+    let place = match (&wanted.cursor, next) {
+        (None, _) => format!("\"startIndex\":{}", wanted.start),
         (Some(_), Some(end)) => {
-            let next = Cursor { generation, end: end.clone() };
-            format!(",\"nextCursor\":\"{}\",\"Resources\":[", next.to_text(&wanted.sign))
+            format!("\"nextCursor\":\"{}\"", Cursor { generation, end }.to_text(&wanted.sign))
         }
-        (Some(_), None) => ",\"Resources\":[".to_owned(),
+        (Some(_), None) => String::new(),
     };
-    let resources = page.read(store)?;
-    let relations = Relations::of(store, &resources, wanted.projection.wants("members"))?;
-    let mut text = format!("{before}{}{behind}", resources.len());
-    for (index, stored) in resources.iter().enumerate() {
-        if index > 0 {
-            text.push(',');
+    let Written { text, count } = written;
+    let comma = if place.is_empty() { "" } else { "," };
+    let head = format!(
+        "{{\"schemas\":[\"{LIST_RESPONSE}\"],\"totalResults\":{total},\"itemsPerPage\":{count}{comma}{place},\"Resources\":["
+    );
+    Ok(Response::json(200, [&head, &text, "]}"].concat()))
+}
+
+/// The resources of a list as text, and how many they are.
+#[derive(Default)]
+struct Written {
+    text: String,
+    count: usize,
+}
+
+impl Written {
+    /// Adds resources until the list is full; whether it is.
+    fn add<S: Sql>(
+        &mut self,
+        store: &Store<S>,
+        renderer: &Renderer<'_>,
+        resources: &[Stored],
+        projection: &Projection,
+    ) -> Result<bool, Failure> {
+        let members = projection.wants("members");
+        if members
+            && let [one] = resources
+            && store.is_too_large(one.kind, one.seq)?
+        {
+            return Err(too_large(&one.id).into());
         }
-        renderer.write(&mut text, stored, &relations, &wanted.projection)?;
+        let relations = Relations::of(store, resources, members)?;
+        for stored in resources {
+            let before = self.text.len();
+            if self.count > 0 {
+                self.text.push(',');
+            }
+            renderer.write(&mut self.text, stored, &relations, projection)?;
+            if self.count > 0 && self.text.len() > LIST_BYTES {
+                self.text.truncate(before);
+                return Ok(true);
+            }
+            self.count = self.count.saturating_add(1);
+        }
+        Ok(false)
     }
-    text.push_str("]}");
-    Ok(Response::json(200, text))
 }
 
 struct Page {
@@ -271,19 +312,82 @@ enum Shown {
 }
 
 impl Page {
-    /// The resources themselves.
-    fn read<S: Sql>(self, store: &Store<S>) -> Result<Vec<Stored>, SqlError> {
-        let mut found = match self.shown {
-            Shown::Plain(kind, plain) => return store.page(kind, plain),
-            Shown::Found(found) => found,
+    /// Writes the page; the last resource that it shows, where not all of them fit.
+    fn write<S: Sql>(
+        mut self,
+        store: &Store<S>,
+        renderer: &Renderer<'_>,
+        kinds: &[Kind],
+        wanted: &Wanted,
+    ) -> Result<(Written, Option<Keyset>), Failure> {
+        let mut written = Written::default();
+        let members = wanted.projection.wants("members") && kinds.contains(&Kind::Group);
+        let seqs = if members || store.has_long()? {
+            self.shown.seqs(store)?
+        } else {
+            let is_full = written.add(store, renderer, &self.shown.read(store)?, &wanted.projection)?;
+            if !is_full {
+                return Ok((written, None));
+            }
+            // Short resources of users who are in very many groups.
+            self.shown.seqs(store)?
         };
-        let unread: Vec<i64> = found.iter().filter(|one| one.stored.is_none()).map(|one| one.seq).collect();
-        let mut by_seq = HashMap::new();
-        if !unread.is_empty() {
-            by_seq.extend(store.of_seqs(&unread)?.into_iter().map(|stored| (stored.seq, stored)));
+        if written.count == 0 {
+            for part in store.parts(&seqs, members)? {
+                let resources = self.shown.read_part(store, part)?;
+                if written.add(store, renderer, &resources, &wanted.projection)? {
+                    break;
+                }
+            }
         }
-        Ok(found.iter_mut().filter_map(|one| one.stored.take().or_else(|| by_seq.remove(&one.seq))).collect())
+        let end = if written.count < seqs.len() { self.shown.end(written.count, &seqs) } else { None };
+        Ok((written, end))
     }
+}
+
+impl Shown {
+    fn seqs<S: Sql>(&self, store: &Store<S>) -> Result<Vec<i64>, SqlError> {
+        match self {
+            Self::Plain(kind, plain) => store.page_seqs(*kind, *plain),
+            Self::Found(found) => Ok(found.iter().map(|one| one.seq).collect()),
+        }
+    }
+
+    /// The resources themselves.
+    fn read<S: Sql>(&mut self, store: &Store<S>) -> Result<Vec<Stored>, SqlError> {
+        match self {
+            Self::Plain(kind, plain) => store.page(*kind, *plain),
+            Self::Found(found) => read_found(store, found.iter_mut().map(|one| (one.seq, one.stored.take()))),
+        }
+    }
+
+    /// Those of these numbers.
+    fn read_part<S: Sql>(&mut self, store: &Store<S>, seqs: &[i64]) -> Result<Vec<Stored>, SqlError> {
+        read_found(store, seqs.iter().map(|seq| (*seq, None)))
+    }
+
+    /// The last of the first `count` resources.
+    fn end(&self, count: usize, seqs: &[i64]) -> Option<Keyset> {
+        let place = count.checked_sub(1)?;
+        match self {
+            Self::Plain(..) => Some(Keyset { place: 0, seq: *seqs.get(place)?, key: None }),
+            Self::Found(found) => found.get(place).map(Found::keyset),
+        }
+    }
+}
+
+/// Resources in the order given, those that are not there read.
+fn read_found<S: Sql>(
+    store: &Store<S>,
+    found: impl Iterator<Item = (i64, Option<Stored>)>,
+) -> Result<Vec<Stored>, SqlError> {
+    let mut found: Vec<(i64, Option<Stored>)> = found.collect();
+    let unread: Vec<i64> = found.iter().filter(|(_, stored)| stored.is_none()).map(|(seq, _)| *seq).collect();
+    let mut by_seq = HashMap::new();
+    if !unread.is_empty() {
+        by_seq.extend(store.of_seqs(&unread)?.into_iter().map(|stored| (stored.seq, stored)));
+    }
+    Ok(found.iter_mut().filter_map(|(seq, stored)| stored.take().or_else(|| by_seq.remove(seq))).collect())
 }
 
 /// A page of everything, in the order of creation.
@@ -345,6 +449,7 @@ fn find<S: Sql>(
         match matcher.as_ref().and_then(Matcher::lookups) {
             Some(lookups) => {
                 if let [lookup] = lookups.as_slice()
+                    && !store.has_long()?
                     && let Some(stored) = store.looked_up(kind, lookup)?
                 {
                     candidates.ask(stored, true, &mut found)?;
@@ -357,7 +462,7 @@ fn find<S: Sql>(
                 }
                 seqs.sort_unstable();
                 seqs.dedup();
-                for chunk in seqs.chunks(BATCH) {
+                for chunk in store.parts(&seqs, false)? {
                     candidates.ask(store.candidates(kind, chunk, &[])?, false, &mut found)?;
                 }
             }
@@ -468,11 +573,6 @@ fn cut(
     };
     let shown: Vec<Found> = found.into_iter().skip(skip).take(wanted.count).collect();
     let goes_on = wanted.cursor.is_some() && skip.saturating_add(shown.len()) < total;
-    let end = |last: &Found| Keyset {
-        place: last.place,
-        seq: last.seq,
-        key: last.key.as_ref().filter(|_| sorter.is_some()).map(Key::bound),
-    };
-    let next = shown.last().filter(|_| goes_on).map(end);
+    let next = shown.last().filter(|_| goes_on).map(Found::keyset);
     Ok(Page { total, next, shown: Shown::Found(shown) })
 }

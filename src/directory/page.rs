@@ -41,6 +41,29 @@ pub(crate) struct Range {
 }
 
 impl<S: Sql> Store<S> {
+    /// The numbers of a page's resources.
+    pub(crate) fn page_seqs(&self, kind: Kind, plain: Plain) -> Result<Vec<i64>, SqlError> {
+        let kind = Bind::from(number(kind));
+        match plain {
+            Plain::Range(Range { first, last, .. }) => {
+                let text = "SELECT seq FROM resource WHERE kind = ? AND seq BETWEEN ? AND ? ORDER BY seq";
+                self.integers(text, &[kind, first.into(), last.into()])
+            }
+            Plain::Place { skip, count, total } => {
+                let way = Way::to(skip, count, total);
+                let binds = [kind, way.count.into(), way.skip.into()];
+                if !way.is_from_end {
+                    let text = "SELECT seq FROM resource WHERE kind = ? ORDER BY seq LIMIT ? OFFSET ?";
+                    return self.integers(text, &binds);
+                }
+                let text = "SELECT seq FROM resource WHERE kind = ? ORDER BY seq DESC LIMIT ? OFFSET ?";
+                let mut seqs = self.integers(text, &binds)?;
+                seqs.reverse();
+                Ok(seqs)
+            }
+        }
+    }
+
     /// What a page behind a resource goes from and to.
     pub(crate) fn range_after(&self, kind: Kind, seq: i64, count: i64) -> Result<Range, SqlError> {
         let kind = Bind::from(number(kind));

@@ -17,6 +17,7 @@ use crate::store::{Content, Member, Stored, number};
 use scim_edge_scim::dialect::Dialect;
 use scim_edge_scim::endpoint::Kind;
 use scim_edge_scim::error::Error;
+use scim_edge_scim::identifier::is_path_segment;
 use scim_edge_scim::patch::Patch;
 use scim_edge_scim::project::Projection;
 use scim_edge_scim::query::Query;
@@ -159,7 +160,10 @@ impl<S: Sql> Directory<S> {
     /// Empties the directory for a fill that begins: what came before may be gone from the origin, which no
     /// page would show.
     pub fn begin_fill(&self) -> Result<(), SqlError> {
-        self.store.sql.transaction(|| self.clear())
+        self.store.sql.transaction(|| {
+            self.forget_set_aside()?;
+            self.clear()
+        })
     }
 
     pub(crate) fn clear(&self) -> Result<(), SqlError> {
@@ -357,7 +361,7 @@ struct Shown {
 impl Shown {
     fn of(kind: Kind, shown: &Value, base: &str) -> Option<Self> {
         let mut resource = shown.as_object()?.clone();
-        let id = resource.get("id").and_then(Value::as_str).filter(|id| !id.is_empty())?.to_owned();
+        let id = resource.get("id").and_then(Value::as_str).filter(|id| is_path_segment(id))?.to_owned();
         let meta = match resource.shift_remove("meta") {
             Some(Value::Object(mut meta)) => {
                 meta.shift_remove("location");
@@ -395,7 +399,7 @@ fn member(shown: &Value) -> Option<Member> {
         Some("Group") => Some(Kind::Group),
         _ => None,
     };
-    (!id.is_empty()).then(|| Member { id, kind, display: text("display") })
+    is_path_segment(&id).then(|| Member { id, kind, display: text("display") })
 }
 
 /// `If-Match` as the origin understands it: without the signs of groups that the gateway adds.

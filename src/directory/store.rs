@@ -3,6 +3,7 @@
 use crate::deleted::Deletion;
 use crate::known_groups::{Group, KnownGroups};
 use crate::page::{Plain, Range, Way};
+use crate::remembered::Remembered;
 use crate::sql::{Bind, Counted, Row, Sql, SqlError};
 use scim_edge_scim::endpoint::Kind;
 use scim_edge_scim::fold::fold;
@@ -122,6 +123,8 @@ impl Stored {
 pub(crate) struct Store<S> {
     pub(crate) sql: Counted<S>,
     pub(crate) groups: KnownGroups,
+    /// Whether any body is long (`length.rs`).
+    pub(crate) long: Remembered<bool>,
 }
 
 impl<S: Sql> Store<S> {

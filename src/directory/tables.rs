@@ -18,7 +18,7 @@
 use crate::sql::{Bind, Sql, SqlError};
 
 /// Each step makes the tables of its number out of those of the number before.
-const STEPS: [&[&str]; 9] = [
+const STEPS: [&[&str]; 10] = [
     &[
         "CREATE TABLE resource (
         seq INTEGER PRIMARY KEY,
@@ -112,6 +112,12 @@ const STEPS: [&[&str]; 9] = [
         crate::audit::COLUMNS[1],
         // The few entries of restores at an origin.
         "CREATE INDEX audit_former ON audit (resource_type) WHERE former_id IS NOT NULL",
+    ],
+    // Resources of the origin that are not kept (`set_aside.rs`), and the few bodies that are long (`length.rs`): its
+    // queries have the very same condition.
+    &[
+        "CREATE TABLE set_aside (kind INTEGER NOT NULL, id TEXT NOT NULL, PRIMARY KEY (kind, id)) STRICT, WITHOUT ROWID",
+        "CREATE INDEX resource_long ON resource (kind, seq, octet_length(body)) WHERE octet_length(body) > 4096",
     ],
 ];
 

@@ -52,7 +52,9 @@ impl<S: Sql> Write<'_, S> {
     ) -> Result<Response, Failure> {
         let stored = self.find(kind, id)?;
         let one = std::slice::from_ref(&stored);
-        let relations = Relations::of(self.store, one, shown.wants("members"))?;
+        // The write is done: what an answer cannot show it leaves out.
+        let members = shown.wants("members") && !self.store.is_too_large(kind, stored.seq)?;
+        let relations = Relations::of(self.store, one, members)?;
         let renderer = Renderer { base: self.request.base, schemas: self.schemas };
         let response = Response::json(status, renderer.text(&stored, &relations, shown)?);
         let location = renderer.location(kind, id);

@@ -19,6 +19,30 @@ pub struct Limits {
     pub depth: usize,
 }
 
+/// At most how many bytes of memory the value of a JSON text takes, found without reading it: each comma, colon and
+/// bracket that is not in a string makes room for one more value or member.
+pub fn weight(text: &[u8]) -> usize {
+    let (mut values, mut members) = (1_usize, 0_usize);
+    let (mut in_string, mut is_escaped) = (false, false);
+    for byte in text {
+        match (in_string, byte) {
+            (true, _) if is_escaped => is_escaped = false,
+            (true, b'\\') => is_escaped = true,
+            (_, b'"') => in_string = !in_string,
+            (false, b',' | b'[' | b'{') => values = values.saturating_add(1),
+            (false, b':') => members = members.saturating_add(1),
+            _ => {}
+        }
+    }
+    let one = values.saturating_mul(VALUE).saturating_add(members.saturating_mul(MEMBER));
+    text.len().saturating_add(one)
+}
+
+/// What a value takes beside its text, with the room that its array keeps for growing; what a member takes more, with its
+/// hash and the allocation of its name.
+const VALUE: usize = 2 * size_of::<Value>();
+const MEMBER: usize = size_of::<Value>() + 2 * size_of::<String>() + 4 * size_of::<usize>();
+
 /// Why a text was refused. `Display` is one sentence fit for the text's sender.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Error {
@@ -207,6 +231,16 @@ mod tests {
         refused(b"[NaN]", Error::Syntax { line: 1, column: 2 });
         refused(b"", Error::Syntax { line: 1, column: 0 });
         assert_eq!(parse_object(b"[]", LIMITS), Err(Error::NotAnObject));
+    }
+
+    #[test]
+    fn weights_grow_with_values_and_not_with_their_texts() {
+        let plain = weight(br#"{"a":"x"}"#);
+        assert!(plain >= 9 + VALUE + MEMBER);
+        let text = br#"{"a":"[[[[,,,,::::\"[[[["}"#;
+        assert_eq!(weight(text) - text.len(), plain - 9);
+        let many = format!("[{}]", vec!["[]"; 1000].join(","));
+        assert!(weight(many.as_bytes()) > 2000 * VALUE);
     }
 
     #[test]

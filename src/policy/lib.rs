@@ -3,7 +3,7 @@
 //! Read in this order: [`route`] and [`operation`] say what a request asks for, [`credentials`] what
 //! it shows; [`token`], [`key`], [`key_set`], [`rule`] and [`verify`] decide whether to believe it;
 //! [`permission`] whether that is enough; [`refusal`] what is said when not, [`explanation`] why. [`operator`] has the
-//! calls beside SCIM, [`region`] where callers are. [`issuer`], [`key_cache`] and
+//! calls beside SCIM, [`region`] where callers are, [`hop`] which gateways a request has passed. [`issuer`], [`key_cache`] and
 //! [`token_cache`] are what hosts that fetch keys have in common.
 
 pub mod algorithm;
@@ -13,6 +13,7 @@ pub mod dpop;
 pub mod encoding;
 pub mod explanation;
 pub mod freshness;
+pub mod hop;
 pub mod issuer;
 pub mod key;
 pub mod key_cache;

@@ -12,6 +12,7 @@ pub mod error;
 pub mod evaluate;
 pub mod filter;
 pub mod fold;
+pub mod identifier;
 pub mod instant;
 mod lexer;
 pub mod lookup;

@@ -6,9 +6,9 @@
 //! succeeds. See `published.rs` for how soon a change is in force.
 
 use crate::aside::Question;
+use crate::body::read;
 use crate::deletion;
 use crate::environment::{Environment, now_ms};
-use crate::http::read;
 use crate::journal::{kept_from, page};
 use crate::published;
 use crate::sealed::sealed;
@@ -52,6 +52,9 @@ pub(crate) struct Call {
     /// The key the caller showed; compared here, against the authority.
     pub api_key: String,
     pub correlation_id: String,
+    /// Where the caller asked: scheme and authority.
+    #[serde(default)]
+    pub gateway: String,
     /// A part of the audit of this account's settings; nothing else is asked then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub audit: Option<Question>,
@@ -202,6 +205,7 @@ impl Account {
             random: &crate::environment::random()?,
             seal_key: &self.environment.seal_keys()?.current,
             development: self.environment.is_development(),
+            gateway: &call.gateway,
             correlation_id: &call.correlation_id,
         };
         Ok(scim_edge_account::handle(document, &request))
@@ -226,6 +230,7 @@ impl Account {
             random: &crate::environment::random()?,
             seal_key: &self.environment.seal_keys()?.current,
             development: self.environment.is_development(),
+            gateway: &call.gateway,
             correlation_id: &call.correlation_id,
         };
         Ok(match configuration::import(document, lines, &request) {

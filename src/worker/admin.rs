@@ -1,8 +1,9 @@
 //! The admin API at the edge: who calls, and on to the account's object.
 
 use crate::account::{Call, PROTOCOL, Reply};
+use crate::body::read;
 use crate::environment::{Environment, now_ms};
-use crate::http::{BODY_LIMIT, BodyError, Request, Response, answer, read};
+use crate::http::{BODY_LIMIT, Request, Response, answer};
 use crate::log::Record;
 use crate::published;
 use scim_edge_account::api::{Failure, is_dry_run_parameter};
@@ -94,15 +95,12 @@ async fn call(
     let method = request.method().to_owned();
     let body = match read(request.body(), BODY_LIMIT).await {
         Ok(body) => body,
-        Err(BodyError::TooLong) => {
-            return Ok(Err(Failure::new(413, "PAYLOAD_TOO_LARGE", "The body is longer than 1 MiB")));
-        }
-        Err(BodyError::Broken) => return Ok(Err(Failure::invalid("body", "ended early"))),
+        Err(error) => return Ok(Err(error.failure(BODY_LIMIT))),
     };
     if !body.is_empty() && !is_json(request)? {
         return Ok(Err(Failure::new(415, "UNSUPPORTED_MEDIA_TYPE", "The body must be application/json")));
     }
-    let Ok(body) = String::from_utf8(body) else {
+    let Ok(body) = body.into_text() else {
         return Ok(Err(Failure::invalid("body", "is not UTF-8")));
     };
     // A read by root does not make an account.
@@ -119,6 +117,7 @@ async fn call(
         root,
         api_key: if root { String::new() } else { api_key },
         correlation_id: record.request_id().to_owned(),
+        gateway: request.origin().to_owned(),
         audit: None,
         transfer: None,
     };
@@ -135,14 +134,21 @@ pub(crate) fn names_dry_run(request: &Request) -> bool {
     form_urlencoded::parse(request.query().as_bytes()).any(|(name, _)| is_dry_run_parameter(&name))
 }
 
-/// Asks the account's object.
+/// Asks the account's object. One that was aborted meanwhile has answered in the host's words (`memory.js`).
 pub(crate) async fn send(environment: &Environment, call: &Call) -> Result<Reply> {
     let text = serde_json::to_string(call).map_err(|error| worker::Error::RustError(error.to_string()))?;
     let mut init = RequestInit::new();
     init.with_method(Method::Post).with_body(Some(text.into()));
     let request = worker::Request::new_with_init("https://account/", &init)?;
     let stub = environment.accounts()?.id_from_name(&call.account)?.get_stub()?;
-    stub.fetch_with_request(request).await?.json::<Reply>().await
+    let mut answered = stub.fetch_with_request(request).await?;
+    if answered.status_code() == 503 {
+        let sentence =
+            "The account's object had to start again: read what you changed before sending it again";
+        let failure = Failure::new(503, "SERVICE_UNAVAILABLE", sentence);
+        return Ok(Reply::refusal(&failure, &call.correlation_id));
+    }
+    answered.json::<Reply>().await
 }
 
 fn is_json(request: &Request) -> Result<bool> {

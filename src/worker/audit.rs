@@ -173,6 +173,7 @@ async fn ask_account(environment: &Environment, published: &Published, question:
         root: true,
         api_key: String::new(),
         correlation_id: String::new(),
+        gateway: String::new(),
         audit: Some(question),
         transfer: None,
     };

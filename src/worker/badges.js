@@ -45,6 +45,9 @@ const ID = /^[\w-][\w.~-]*$/;
 // What a URL would have percent-encoded; encoded names; names that the gate looks at.
 const UNUSUAL = /[^!$-&(-;=?-~]|(?:^|&)[^=&]*%|accountIdentifier|access_token/;
 
+// Whether a gateway has sent a request on (RFC 8586): the platform's own hops are no concern of the gate's.
+const isLooping = (hops) => hops !== null && /scim-edge/i.test(hops);
+
 /** The badge that lets a request through, if one does. */
 export function badgeOf({ method, url, headers }) {
   const scopes = method === "GET" ? known.get(headers.get("authorization")) : undefined;
@@ -55,19 +58,24 @@ export function badgeOf({ method, url, headers }) {
   const badge = scopes.get(path) ?? (ID.test(path.slice(start)) ? scopes.get(`${path.slice(0, start)}*`) : undefined);
   const left = badge === undefined ? 0 : badge.until - Date.now();
   const holds = left > 0 && left <= HOUR_MS;
-  const isUsual = (end < 0 || !UNUSUAL.test(url.slice(end + 1))) && !headers.has("dpop") && !headers.has("harness-account");
+  const isUsual = (end < 0 || !UNUSUAL.test(url.slice(end + 1))) && !headers.has("dpop") && !headers.has("harness-account") && !isLooping(headers.get("cdn-loop"));
   return holds && isUsual ? badge : undefined;
 }
 
 // As log.rs takes them from callers.
 const REQUEST_ID = /^[\w-]{1,128}$/;
 
+/** The id of a request: the caller's own, or a new one. */
+export function requestIdOf(headers) {
+  const given = headers.get("x-request-id");
+  return given !== null && REQUEST_ID.test(given) ? given : crypto.randomUUID();
+}
+
 /** Answers a read that a badge lets through; `count` is told of it. */
 export async function read(request, env, badge, count) {
   const time = Date.now();
   const { url, headers } = request;
-  const given = headers.get("x-request-id");
-  const requestId = given !== null && REQUEST_ID.test(given) ? given : crypto.randomUUID();
+  const requestId = requestIdOf(headers);
   const end = url.indexOf("?");
   const [path, query] = end < 0 ? [url.slice(badge.origin.length), ""] : [url.slice(badge.origin.length, end), url.slice(end + 1)];
   const head = `GET\n${url}\n${badge.origin}\n${path}\n${query}`;

@@ -3,7 +3,7 @@
 
 use crate::directory::{Directory, Incoming, dialect, respond};
 use crate::http::{Response, scim_error};
-use crate::origin::Origin;
+use crate::origin::{Origin, unroutable};
 use crate::replica::read_body;
 use scim_edge_account::published::DirectorySettings;
 use scim_edge_directory::bulk::{Bulk, not_permitted};
@@ -29,7 +29,9 @@ impl Directory {
         };
         while let Some(part) = bulk.next_part() {
             let permitted = incoming.call.permissions.has_all(needed(&part.method, part.kind));
-            let response = if permitted {
+            let response = if let Some(error) = unroutable(&part.endpoint).filter(|_| permitted) {
+                plain(scim_error(&error, &[])?)
+            } else if permitted {
                 let (endpoint, if_match) = (part.endpoint.clone(), part.if_match.clone());
                 let one = Incoming {
                     request_id: incoming.request_id.clone(),

@@ -10,8 +10,9 @@
 //! a new account, so that undoing never meets one.
 
 use crate::admin::names_dry_run;
+use crate::body::read;
 use crate::environment::{Environment, now_ms};
-use crate::http::{BodyError, Request, Response, answer, read};
+use crate::http::{Request, Response, answer};
 use crate::log::Record;
 use crate::published;
 use scim_edge_account::api::{DRY_RUN, Failure, success};
@@ -163,11 +164,7 @@ async fn delete(
 ) -> Result<std::result::Result<Value, Failure>> {
     let body = match read(request.body(), BODY.bytes).await {
         Ok(body) => body,
-        Err(BodyError::TooLong) => {
-            let sentence = format!("is longer than {} bytes", BODY.bytes);
-            return Ok(Err(Failure { status: 413, ..Failure::invalid("body", sentence) }));
-        }
-        Err(BodyError::Broken) => return Ok(Err(Failure::invalid("body", "ended early"))),
+        Err(error) => return Ok(Err(error.failure(BODY.bytes))),
     };
     let mut query = form_urlencoded::parse(request.query().as_bytes());
     let confirm = query.find(|(name, _)| name == "confirm").map(|(_, value)| value.into_owned());

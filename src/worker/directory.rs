@@ -4,15 +4,14 @@
 //! `replica.rs`.
 
 use crate::ask::lacks;
+use crate::body::{Body, read};
 use crate::call::{self, Call, HEADER};
 use crate::caller::{refused, unknown_account};
 use crate::copies::Lent;
 use crate::deletion;
 use crate::environment::{Environment, new_uuid, now_ms};
 use crate::gate::used_before;
-use crate::http::{
-    BODY_LIMIT, BodyError, Headers, Request, Response, SCIM_JSON, answer, read, run, scim_error,
-};
+use crate::http::{BODY_LIMIT, Headers, Request, Response, SCIM_JSON, answer, run, scim_error};
 use crate::journal::Journal;
 use crate::lock::Locks;
 use crate::log;
@@ -20,6 +19,7 @@ use crate::near::{self, Near};
 use crate::races::Races;
 use crate::replica::is_read;
 use crate::sql::ObjectSql;
+use crate::synchronise::PAGE;
 use scim_edge_account::published::DirectorySettings;
 use scim_edge_account::supplement::Supplement;
 use scim_edge_directory::changed_names::ChangedNames;
@@ -105,6 +105,8 @@ pub(crate) struct Memory {
     /// Whether the alarm is known to be set.
     pub(crate) is_awake: Cell<bool>,
     pub(crate) journal: Journal,
+    /// How many resources are asked of the origin at once: fewer where a page was too long.
+    pub(crate) page: Cell<i64>,
     /// What it lends to its copies.
     pub(crate) near: Near,
     /// What it was lent, where it is a copy itself.
@@ -126,7 +128,7 @@ pub(crate) struct Incoming {
     pub(crate) endpoint: Endpoint,
     pub(crate) query: String,
     pub(crate) headers: Headers,
-    pub(crate) body: Vec<u8>,
+    pub(crate) body: Body,
     /// Names the request, here and at the origin.
     pub(crate) request_id: String,
     /// How long the account's last requests took, in milliseconds.
@@ -153,7 +155,7 @@ impl Incoming {
             endpoint,
             query: String::new(),
             headers: Headers::of(vec![("content-type", Some(SCIM_JSON.to_owned())), ("if-match", if_match)]),
-            body,
+            body: body.into(),
             request_id: call.request_id.clone(),
             took_ms: Vec::new(),
             origin_ms: Rc::default(),
@@ -177,6 +179,7 @@ impl Directory {
             is_erased: Cell::new(false),
             is_awake: Cell::new(false),
             journal: Journal::default(),
+            page: Cell::new(PAGE),
             near: Near::default(),
             lent: Lent::default(),
         };
@@ -426,8 +429,7 @@ async fn incoming(
     let Some(endpoint) = endpoint else { return Ok(Err(ScimError::not_found("This path"))) };
     let body = match read(request.body(), BODY_LIMIT).await {
         Ok(body) => body,
-        Err(BodyError::TooLong) => return Ok(Err(ScimError::status(413, "the body is longer than 1 MiB"))),
-        Err(BodyError::Broken) => return Ok(Err(ScimError::status(400, "the body ended early"))),
+        Err(error) => return Ok(Err(error.scim_error(BODY_LIMIT))),
     };
     Ok(Ok(Incoming {
         call,

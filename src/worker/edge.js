@@ -9,9 +9,9 @@ const REQUEST_ID = "x-request-id";
 
 // The headers that are read of every request, and those that a read tells its object beside: http.rs has them
 // in this order.
-const OUTER = ["authorization", "harness-account", "x-api-key", "dpop", REQUEST_ID];
+const OUTER = ["authorization", "harness-account", "x-api-key", "dpop", REQUEST_ID, "cdn-loop"];
 const INNER = [CALL, OWN, "content-type", "if-match", "if-none-match"];
-const BESIDE = ["accept", "authorization", "prefer", "traceparent"];
+const BESIDE = ["accept", "authorization", "prefer", "traceparent", "cdn-loop"];
 
 /** Method, URL, its parts and headers, a line each; a header that is there begins with `=`. */
 export function describe(request, inner) {

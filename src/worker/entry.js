@@ -1,58 +1,62 @@
 // Where the host enters: the Worker, and its objects as classes that have RPC. What the usual tools put here
 // stands behind proxies that every request pays for, and has none.
 //
-// A panic leaves Wasm's memory as it was in the middle of something: the next call begins with a new memory,
-// and objects are made anew in it.
-
-/* global addEventListener */
+// A call whose memory is lost (`memory.js`) is answered 503; an alarm fails, which the platform repeats.
 
 import { DurableObject } from "cloudflare:workers";
-import { badgeOf, read } from "./badges.js";
+import { badgeOf, forget, read, requestIdOf } from "./badges.js";
+import { reply } from "./edge.js";
 import * as wasm from "./index.js";
+import { MemoryLost, begin, guarded, memoryNumber, settled } from "./memory.js";
+import { spend, unavailable } from "./refuse.js";
 
 Error.stackTraceLimit = 100;
-const state = wasm.__worker_init_state();
-
-addEventListener("error", ({ error }) => note(error));
-
-function note(error) {
-  if (!(error instanceof WebAssembly.RuntimeError)) return;
-  console.error("Critical", error);
-  state.criticalError = true;
-}
-
-/** Calls Wasm, in a memory that is sound. */
-function guarded(call) {
-  if (state.criticalError) {
-    console.log("Reinitializing Wasm application");
-    wasm.__wbg_reset_state();
-    state.criticalError = false;
-    state.instanceId += 1;
-  }
-  try {
-    return call();
-  } catch (error) {
-    note(error);
-    throw error;
-  }
-}
+begin(() => {
+  // The changes that would end them are those of what the old memory knew.
+  forget();
+  wasm.__wbg_reset_state();
+}, wasm.watchAborts);
 
 /** An object of Wasm's that outlives the memory that it was made in. */
 class Kept {
   constructor(make) {
     this.make = make;
-    this.call(() => {});
   }
 
   call(work) {
     return guarded(() => {
-      if (this.instance !== state.instanceId) {
+      if (this.memory !== memoryNumber()) {
         this.object = this.make();
-        this.instance = state.instanceId;
+        this.memory = memoryNumber();
       }
       return work(this.object);
     });
   }
+}
+
+/** What a call gives, or `lost` where its memory is. */
+function answered(call, lost) {
+  const otherwise = (error) => {
+    if (!(error instanceof MemoryLost)) throw error;
+    return lost();
+  };
+  try {
+    const result = call();
+    return result instanceof Promise ? result.catch(otherwise) : result;
+  } catch (error) {
+    return otherwise(error);
+  }
+}
+
+/** An answer, once the connection can be used again. */
+function spent(request, response) {
+  // Nearly no request has a body that is left.
+  if (request.body === null) return response;
+  return (async () => {
+    const answer = await response;
+    await spend(request);
+    return answer;
+  })();
 }
 
 class Guarded extends DurableObject {
@@ -62,7 +66,11 @@ class Guarded extends DurableObject {
   }
 
   fetch(request) {
-    return this.kept.call((part) => part.fetch(request));
+    const response = answered(
+      () => this.kept.call((part) => part.fetch(request)),
+      () => unavailable(request, requestIdOf(request.headers)),
+    );
+    return spent(request, response);
   }
 
   alarm() {
@@ -82,7 +90,13 @@ export class Directory extends Guarded {
   }
 
   read(text) {
-    return this.kept.call((directory) => directory.read(text));
+    const lost = async () => {
+      const url = text.split("\n", 2)[1];
+      const response = unavailable({ url }, crypto.randomUUID());
+      const lines = [...response.headers].map(([name, value]) => `${name}\n${value}\n`).join("");
+      return reply(response.status, lines, await response.text());
+    };
+    return answered(() => this.kept.call((directory) => directory.read(text)), lost);
   }
 }
 
@@ -95,11 +109,23 @@ function count(env, { account, operation, isToken }, { cache, originMs, totalMs,
   });
 }
 
+/** Answers by Wasm. */
+function whole(request, env, context) {
+  const began = Date.now();
+  const own = { waitUntil: (promise) => context.waitUntil(settled(promise).catch(() => {})) };
+  const lost = () => {
+    const requestId = requestIdOf(request.headers);
+    const line = { event: "request", time: began, operation: "unknown", reason: "memory_lost", totalMs: Date.now() - began, status: 503, requestId };
+    console.log(JSON.stringify(line));
+    return unavailable(request, requestId);
+  };
+  return spent(request, answered(() => guarded(() => wasm.fetch(request, env, own)), lost));
+}
+
 export default {
   fetch(request, env, context) {
-    const whole = () => guarded(() => wasm.fetch(request, env, context));
     const badge = badgeOf(request);
     // What goes wrong is told by who can tell it; a read may be asked for twice.
-    return badge === undefined ? whole() : read(request, env, badge, count).catch(whole);
+    return badge === undefined ? whole(request, env, context) : read(request, env, badge, count).catch(() => whole(request, env, context));
   },
 };

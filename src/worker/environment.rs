@@ -3,6 +3,7 @@
 use base64::Engine as _;
 use js_sys::Reflect;
 use scim_edge_account::secret::SealKeys;
+use scim_edge_policy::hop;
 use scim_edge_policy::region::listed;
 use sha2::{Digest, Sha256};
 use std::cell::OnceCell;
@@ -91,6 +92,11 @@ impl Environment {
         let key = key.to_string();
         let same = Sha256::digest(key.as_bytes())[..].ct_eq(&Sha256::digest(text.as_bytes())[..]);
         key.len() >= 16 && bool::from(same)
+    }
+
+    /// What this deployment calls an account among the hops of a request.
+    pub(crate) fn hop(&self, account: &str) -> Result<String> {
+        Ok(hop::own(&self.seal_keys()?.current, account))
     }
 
     /// The keys that secrets at rest are sealed with.

@@ -9,7 +9,7 @@ use crate::admin::send;
 use crate::aside::{Aside, Exported, Exporting, ask};
 use crate::caller::Caller;
 use crate::environment::{Environment, now_ms, random};
-use crate::http::{Request, Response, scim_error};
+use crate::http::{NOTHING_RUNS, Request, Response, scim_error};
 use crate::log::Record;
 use crate::signing;
 use futures_util::stream;
@@ -23,7 +23,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::rc::Rc;
 use url::form_urlencoded;
+use wasm_bindgen::prelude::*;
 use worker::{Error, ResponseBuilder, Result};
+
+#[wasm_bindgen(raw_module = "./memory.js")]
+extern "C" {
+    fn outlasting(response: &web_sys::Response) -> web_sys::Response;
+}
 
 /// How many pages one answer has: each is a request to the account's object, of which the platform allows so many.
 const PAGES: u32 = 400;
@@ -106,12 +112,17 @@ pub(crate) async fn handle(
         Ok(Some((text.into_bytes(), goes_on.then_some(export))))
     });
     let headers = worker::Headers::new();
-    for (name, value) in
-        [("content-type", NDJSON), ("cache-control", "no-store"), ("x-content-type-options", "nosniff")]
-    {
+    let said = [
+        ("content-type", NDJSON),
+        ("cache-control", "no-store"),
+        ("content-security-policy", NOTHING_RUNS),
+        ("x-content-type-options", "nosniff"),
+    ];
+    for (name, value) in said {
         headers.set(name, value)?;
     }
-    Ok(Response::of_host(ResponseBuilder::new().with_headers(headers).from_stream(pages)?.into()))
+    let streamed = ResponseBuilder::new().with_headers(headers).from_stream(pages)?;
+    Ok(Response::of_host(outlasting(&streamed.into())))
 }
 
 impl Export {
@@ -163,6 +174,7 @@ impl Export {
             root: true,
             api_key: String::new(),
             correlation_id: String::new(),
+            gateway: String::new(),
             audit: None,
             transfer: Some(Transfer::Export(self.permissions)),
         };

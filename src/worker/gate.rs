@@ -14,6 +14,7 @@ use crate::{badge, metrics, published};
 use scim_edge_account::published::{Holder, Published};
 use scim_edge_policy::credentials::Credentials;
 use scim_edge_policy::dpop::{self, Shown};
+use scim_edge_policy::hop;
 use scim_edge_policy::operation::{Operation, allowed};
 use scim_edge_policy::refusal::{Reason, Refusal};
 use scim_edge_policy::region::near;
@@ -43,6 +44,9 @@ pub(crate) async fn handle(
 ) -> Result<Response> {
     let gate = Gate { request, environment, context, route };
     if let Some(error) = gate.contradiction()? {
+        return scim_error(&error, &[]);
+    }
+    if let Some(error) = gate.looped()? {
         return scim_error(&error, &[]);
     }
     let caller = match gate.authenticate().await? {
@@ -101,6 +105,16 @@ impl Gate<'_> {
         let in_header = self.request.headers().get("harness-account")?.is_some_and(|value| other(&value));
         let sentence = "accountIdentifier names another account than the path";
         Ok((in_query || in_header).then(|| Error::new(ScimType::InvalidSyntax, sentence)))
+    }
+
+    /// A request that this very account has sent to its origin.
+    fn looped(&self) -> Result<Option<Error>> {
+        let Some(hops) = self.request.headers().known(hop::HEADER).filter(|hops| hop::has_gateway(hops))
+        else {
+            return Ok(None);
+        };
+        let is_loop = hop::is_loop(hops, &self.environment.hop(&self.route.account)?);
+        Ok(is_loop.then(looped))
     }
 
     async fn authenticate(&self) -> Result<std::result::Result<Caller, Refusal>> {
@@ -164,6 +178,11 @@ fn holder(published: &Published, verified: &Verified) -> std::result::Result<Hol
         }
         None => Err(Refusal::new(Reason::ServiceAccountMissing, verified.service_account())),
     }
+}
+
+/// The error of an account whose origin leads back to it (RFC 5842 §7.2).
+pub(crate) fn looped() -> Error {
+    Error::status(508, "The origin of this account leads back to this gateway: nothing was sent to it")
 }
 
 /// The answer to what was used before, by the object that remembers.

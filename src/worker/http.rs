@@ -6,14 +6,14 @@
 
 use crate::call;
 use crate::log::REQUEST_ID;
-use futures_util::StreamExt;
+use scim_edge_policy::hop;
 use scim_edge_scim::error::Error as ScimError;
 use std::future::Future;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::future_to_promise;
-use worker::{ByteStream, Error, Result};
+use worker::{Error, Result};
 
 #[wasm_bindgen(raw_module = "./edge.js")]
 extern "C" {
@@ -39,9 +39,12 @@ extern "C" {
 
 /// The headers that are read of every request, and those that a read tells its object beside, as `edge.js` has
 /// them.
-const OUTER: [&str; 5] = ["authorization", "harness-account", "x-api-key", "dpop", REQUEST_ID];
+const OUTER: [&str; 6] = ["authorization", "harness-account", "x-api-key", "dpop", REQUEST_ID, hop::HEADER];
 const INNER: [&str; 5] = [call::HEADER, call::OWN_HEADER, "content-type", "if-match", "if-none-match"];
-const BESIDE: [&str; 4] = ["accept", "authorization", "prefer", "traceparent"];
+const BESIDE: [&str; 5] = ["accept", "authorization", "prefer", "traceparent", hop::HEADER];
+
+/// The policy of every answer: a browser that is led to one runs nothing of it (CSP 3 §6.1).
+pub(crate) const NOTHING_RUNS: &str = "default-src 'none'";
 
 /// The media type of SCIM messages (RFC 7644 §3.1).
 pub(crate) const SCIM_JSON: &str = "application/scim+json";
@@ -51,33 +54,6 @@ pub(crate) const BODY_LIMIT: usize = 1 << 20;
 
 /// The longest text that crosses in one piece; RPC has a limit of 32 MiB.
 const REPLY_BYTES: usize = 1 << 20;
-
-/// Why a body could not be read.
-#[derive(Debug)]
-pub(crate) enum BodyError {
-    /// It is longer than the limit.
-    TooLong,
-    /// It ended early.
-    Broken,
-}
-
-/// Reads a body of at most `limit` bytes and stops there: what it announces is not believed.
-pub(crate) async fn read(
-    body: Option<web_sys::ReadableStream>,
-    limit: usize,
-) -> std::result::Result<Vec<u8>, BodyError> {
-    let mut bytes = Vec::new();
-    let Some(body) = body else { return Ok(bytes) };
-    let mut chunks = ByteStream::from(body);
-    while let Some(chunk) = chunks.next().await {
-        let chunk = chunk.map_err(|_| BodyError::Broken)?;
-        if bytes.len().saturating_add(chunk.len()) > limit {
-            return Err(BodyError::TooLong);
-        }
-        bytes.extend_from_slice(&chunk);
-    }
-    Ok(bytes)
-}
 
 /// A request, what is looked at of every one read in one go.
 pub(crate) struct Request {
@@ -311,6 +287,7 @@ impl Response {
 pub(crate) fn answer(status: u16, headers: &[(&str, &str)], body: Option<String>) -> Result<Response> {
     let mut response = Response { status, headers: String::with_capacity(256), body: Body::Text(body) };
     response.add("x-content-type-options", "nosniff")?;
+    response.add("content-security-policy", NOTHING_RUNS)?;
     if !headers.iter().any(|(name, _)| *name == "cache-control") {
         response.add("cache-control", "no-store")?;
     }

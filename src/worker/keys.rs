@@ -3,8 +3,8 @@
 //! would cancel it with the first.
 
 use crate::badge;
+use crate::body::read_answer;
 use crate::environment::{Environment, now_ms};
-use crate::http::read;
 use crate::metrics;
 use crate::origin::fetch;
 use scim_edge_policy::algorithm::Algorithm;
@@ -161,9 +161,9 @@ impl Network for Fetch {
         let request = request(url, accept).map_err(|_| "no request can be made of it".to_owned())?;
         let answer = fetch(&request).await.map_err(|_| "could not be reached".to_owned())?;
         let cache_control = answer.headers().get("cache-control").ok().flatten();
-        let body = read(answer.body(), BYTES).await;
+        let body = read_answer(answer.body(), BYTES).await;
         let body = body.map_err(|_| "the answer is too long or broke off".to_owned())?;
-        Ok(Answer { status: answer.status(), cache_control, body })
+        Ok(Answer { status: answer.status(), cache_control, body: body.to_vec() })
     }
 }
 

@@ -9,6 +9,8 @@ mod aside;
 mod ask;
 mod audit;
 mod badge;
+mod body;
+mod border;
 mod bulk;
 mod call;
 mod caller;
@@ -42,6 +44,7 @@ mod reads;
 mod refusals;
 mod replica;
 mod restore;
+mod room;
 mod sealed;
 mod service;
 mod signing;
@@ -70,6 +73,18 @@ pub fn fetch(
         let response = logged(&Request::of_client(request), env, &Context::new(context)).await?;
         response.into_host()
     })
+}
+
+#[wasm_bindgen(raw_module = "./memory.js")]
+extern "C" {
+    fn aborted();
+}
+
+/// Tells the host of aborts of this instance. In the place of the handler of the `worker` crate, which has the bindings
+/// replace the memory at their next call: that may be a callback of the old one (`memory.js`).
+#[wasm_bindgen(js_name = watchAborts)]
+pub fn watch_aborts() {
+    wasm_bindgen::handler::set_on_abort(aborted);
 }
 
 /// Counts a request that a badge let through.

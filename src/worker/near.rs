@@ -12,9 +12,10 @@
 //! [`MARGIN_MS`] longer from after it was lent, by this one's. An object that was stopped cannot know what it had
 //! lent: it takes every copy that it knows of to have a lease of full length.
 
+use crate::body::read;
 use crate::directory::{Configuration, Directory, internal};
 use crate::environment::{new_uuid, now_ms};
-use crate::http::{BODY_LIMIT, Request, Response, answer, read};
+use crate::http::{BODY_LIMIT, Request, Response, answer};
 use futures_util::future::{Either, join_all, select};
 use scim_edge_directory::TABLES;
 use scim_edge_directory::activity::Happened;

@@ -1,9 +1,10 @@
 //! Operators' calls on an account's directory: how the copy is, and what is to be done about it.
 
+use crate::body::read;
 use crate::call::Call;
 use crate::directory::{Directory, internal};
 use crate::environment::now_ms;
-use crate::http::{BODY_LIMIT, BodyError, Request, Response, answer, read, scim_error};
+use crate::http::{BODY_LIMIT, Request, Response, answer, scim_error};
 use crate::origin::{Origin, Trace};
 use futures_util::{StreamExt, stream};
 use scim_edge_account::published::DirectorySettings;
@@ -13,6 +14,7 @@ use scim_edge_policy::operator::{OperatorCall, permit_whole};
 use scim_edge_policy::permission::Permissions;
 use scim_edge_scim::endpoint::Kind;
 use scim_edge_scim::error::{Error as ScimError, ScimType};
+use scim_edge_scim::identifier::is_path_segment;
 use serde_json::{Map, Value, json};
 use std::rc::Rc;
 use worker::{Result, Url};
@@ -113,6 +115,10 @@ impl Directory {
             "fill": fill,
             "pass": pass,
             "origin": state.as_ref().map(|state| self.view_origin(&state.origin)),
+            "setAside": {
+                "users": store.count_set_aside(Kind::User).map_err(internal)?,
+                "groups": store.count_set_aside(Kind::Group).map_err(internal)?,
+            },
             "unknownOutcomes": store.unknown().map_err(internal)?.len(),
             "lastCheck": state.as_ref().and_then(|state| state.last_check.as_ref()),
         }))
@@ -124,7 +130,8 @@ impl Directory {
             let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
             Some(format!("{}{port}", url.host_str()?))
         });
-        let origin = Origin { base: base.to_owned(), authorization: None, trace: Trace::default() };
+        let (hops, trace) = (String::new(), Trace::default());
+        let origin = Origin { base: base.to_owned(), authorization: None, hops, trace };
         self.with_circuit(&origin, |circuit| {
             let position = circuit.position(now_ms());
             let health = match position {
@@ -171,6 +178,9 @@ impl Directory {
         let (Some(kind), Some(id)) = (kind(one), named(one)) else {
             return Ok(Change::Failed("type must be User or Group, and id (or resource.id) a string"));
         };
+        if !is_path_segment(id) {
+            return Ok(Change::Failed("No path to the origin can carry this id"));
+        }
         let store = self.store()?;
         let _turn = self.memory.locks.acquire((kind, id.to_owned())).await;
         // What is sent may be of any time before: what is gone by now must not come back with it.
@@ -231,10 +241,7 @@ fn named(one: &Value) -> Option<&str> {
 
 /// A call's body: a JSON object within limits.
 pub(crate) async fn body(request: &Request) -> std::result::Result<Map<String, Value>, ScimError> {
-    let text = read(request.body(), BODY_LIMIT).await.map_err(|error| match error {
-        BodyError::TooLong => ScimError::status(413, "the body is longer than 1 MiB"),
-        BodyError::Broken => ScimError::status(400, "the body ended early"),
-    })?;
+    let text = read(request.body(), BODY_LIMIT).await.map_err(|error| error.scim_error(BODY_LIMIT))?;
     let limits = scim_edge_json::Limits { bytes: BODY_LIMIT, depth: 32 };
     scim_edge_json::parse_object(&text, limits)
         .map_err(|error| ScimError::new(ScimType::InvalidSyntax, error.to_string()))

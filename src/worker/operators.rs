@@ -3,10 +3,11 @@
 
 use crate::admin::names_dry_run;
 use crate::audit;
+use crate::body::read;
 use crate::caller::{Caller, by_key, refuse};
 use crate::environment::{Environment, now_ms};
 use crate::export;
-use crate::http::{BodyError, Request, Response, answer, read, scim_error};
+use crate::http::{Request, Response, answer, scim_error};
 use crate::keys::{self, Keys};
 use crate::log::Record;
 use scim_edge_account::api::DRY_RUN;
@@ -148,10 +149,7 @@ async fn key_set(request: &Request, environment: &Environment) -> std::result::R
 
 /// A call's body: a JSON object within limits.
 async fn body(request: &Request) -> std::result::Result<Map<String, Value>, ScimError> {
-    let text = read(request.body(), BODY.bytes).await.map_err(|error| match error {
-        BodyError::TooLong => ScimError::status(413, format!("the body is longer than {} bytes", BODY.bytes)),
-        BodyError::Broken => ScimError::status(400, "the body ended early"),
-    })?;
+    let text = read(request.body(), BODY.bytes).await.map_err(|error| error.scim_error(BODY.bytes))?;
     parse_object(&text, BODY).map_err(|error| ScimError::new(ScimType::InvalidSyntax, error.to_string()))
 }
 

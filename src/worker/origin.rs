@@ -5,10 +5,13 @@
 //! (cookies, forwarding and client-address headers, its own token unless it is to be passed through)
 //! stay here. Redirects are not followed: they would carry the credentials elsewhere.
 
+use crate::body::{Body, BodyError, read_answer};
 use crate::environment::now_ms;
-use crate::http::{BodyError, read};
 use js_sys::{Function, Promise, Reflect, Uint8Array};
+use scim_edge_policy::hop;
 use scim_edge_scim::endpoint::{Endpoint, encode};
+use scim_edge_scim::error::Error as ScimError;
+use scim_edge_scim::identifier::is_path_segment;
 use std::cell::Cell;
 use std::rc::Rc;
 use wasm_bindgen::{JsCast, JsValue};
@@ -19,8 +22,11 @@ use worker::console_error;
 /// How long the origin may take to answer, body included.
 const TIME_LIMIT_MS: u32 = 30_000;
 
-/// The longest answer that is read, in bytes: a group of some 100,000 members.
-const ANSWER_LIMIT: usize = 16 << 20;
+/// The longest answer that is read, in bytes: a group of some 40,000 members.
+pub(crate) const ANSWER_LIMIT: usize = 8 << 20;
+
+/// The most memory that reading its JSON may take, in bytes.
+const WEIGHT_LIMIT: usize = 24 << 20;
 
 /// Request headers that reach the origin.
 pub(crate) const FORWARDED: [&str; 5] = ["accept", "content-type", "if-match", "if-none-match", "prefer"];
@@ -35,6 +41,8 @@ pub(crate) struct Origin {
     pub base: String,
     /// The `Authorization` value sent to it.
     pub authorization: Option<String>,
+    /// The gateways that the request has passed, this one last (RFC 8586).
+    pub hops: String,
     /// What it is told of the request that is answered.
     pub trace: Trace,
 }
@@ -68,7 +76,7 @@ pub(crate) struct Outgoing<'a> {
 pub(crate) struct Answer {
     pub status: u16,
     pub headers: Vec<(&'static str, String)>,
-    pub body: Vec<u8>,
+    pub body: Body,
 }
 
 /// Why there is no answer. In each case but the last the request may have reached the origin.
@@ -76,8 +84,10 @@ pub(crate) struct Answer {
 pub(crate) enum NoAnswer {
     /// No connection, or it was lost, or the time was up.
     Unreachable,
-    /// The answer is longer than the limit.
+    /// The answer is longer than the limit, or would take more memory.
     TooLong,
+    /// There is no room for the answer at the moment.
+    Busy,
     /// The origin answered with a redirect.
     Redirect,
     /// Nothing was sent: the origin is known to be down, and is asked again after so many milliseconds.
@@ -107,10 +117,24 @@ pub(crate) fn path(endpoint: &Endpoint, query: &str) -> Option<String> {
     Some(path)
 }
 
-/// One path segment, percent-encoded. The dot segments have no encoding that every server keeps apart from
-/// a step up the tree.
+/// The refusal of an id that no path to an origin can carry.
+pub(crate) fn unroutable(endpoint: &Endpoint) -> Option<ScimError> {
+    match endpoint {
+        Endpoint::Resource(kind, id) if !is_path_segment(id) => {
+            let sentence =
+                "this id has a separator, a control character or a dot segment in it, which no path";
+            Some(ScimError::status(
+                404,
+                format!("{} not found: {sentence} to the origin can carry", kind.name()),
+            ))
+        }
+        _ => None,
+    }
+}
+
+/// One path segment, percent-encoded; none where some server may read more than one segment in it.
 fn segment(text: &str) -> Option<String> {
-    (!matches!(text, "" | "." | "..")).then(|| encode(text))
+    is_path_segment(text).then(|| encode(text))
 }
 
 impl Origin {
@@ -143,10 +167,14 @@ impl Origin {
             .into_iter()
             .filter_map(|name| Some((name, answer.headers().get(name).ok().flatten()?)))
             .collect();
-        let body = read(answer.body(), ANSWER_LIMIT).await.map_err(|error| match error {
+        let body = read_answer(answer.body(), ANSWER_LIMIT).await.map_err(|error| match error {
             BodyError::TooLong => NoAnswer::TooLong,
-            BodyError::Broken => NoAnswer::Unreachable,
+            BodyError::Broken | BodyError::Late => NoAnswer::Unreachable,
+            BodyError::Busy => NoAnswer::Busy,
         })?;
+        if scim_edge_json::weight(&body) > WEIGHT_LIMIT {
+            return Err(NoAnswer::TooLong);
+        }
         Ok(Answer { status, headers, body })
     }
 
@@ -155,6 +183,7 @@ impl Origin {
         for (name, value) in outgoing.headers.iter().chain(&self.trace.headers) {
             headers.set(name, value)?;
         }
+        headers.set(hop::HEADER, &self.hops)?;
         if let Some(authorization) = &self.authorization {
             headers.set("authorization", authorization)?;
         }

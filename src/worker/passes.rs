@@ -11,6 +11,7 @@ use scim_edge_directory::pass::{ALWAYS, Check, NEVER, Pass, Purpose};
 use scim_edge_directory::position::{Position, Step};
 use scim_edge_directory::replica::{Comparison, State};
 use scim_edge_scim::endpoint::Kind;
+use scim_edge_scim::identifier::is_path_segment;
 use serde_json::Value;
 use worker::{Result, console_log};
 
@@ -87,6 +88,9 @@ impl Directory {
         self.memory.races.note_pass();
         (state.wanted, state.pass) = (None, Some(Pass::new(purpose, now_ms())));
         store.begin_pass().map_err(internal)?;
+        if matches!(purpose, Purpose::Whole | Purpose::Resync) {
+            store.forget_set_aside().map_err(internal)?;
+        }
         store.set_replica(state).map_err(internal)
     }
 
@@ -158,7 +162,9 @@ impl Directory {
                 return Ok(None);
             };
             if is_quiet && !since.any_come_or_gone() {
-                return Ok(Some(self.store()?.count(kind).map_err(internal)? == total));
+                let store = self.store()?;
+                let set_aside = store.count_set_aside(kind).map_err(internal)?;
+                return Ok(Some(store.count(kind).map_err(internal)?.saturating_add(set_aside) == total));
             }
         }
         Ok(Some(false))
@@ -222,7 +228,9 @@ impl Directory {
     ) -> Result<Option<Vec<String>>> {
         let mut ids = Vec::new();
         for shown in &page.resources {
-            let Some(id) = shown.get("id").and_then(Value::as_str) else { continue };
+            let Some(id) = shown.get("id").and_then(Value::as_str).filter(|id| is_path_segment(id)) else {
+                continue;
+            };
             let is_whole = page.kind == Kind::User || shown.get("members").is_some() || state.lists_members;
             if !is_whole {
                 if !self.compare_one(origin, page.kind, id, check).await? {

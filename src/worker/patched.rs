@@ -2,11 +2,10 @@
 //! changed; put back on the condition that nobody changed it meanwhile, where the origin has versions.
 
 use crate::ask::lacks;
-use crate::contact::circuit_open;
 use crate::directory::{Directory, Incoming, dialect, internal};
 use crate::http::{SCIM_JSON, scim_error};
-use crate::origin::{Answer, NoAnswer, Origin, Outgoing, path};
-use crate::replica::{Sent, read_body, unknown_outcome, unreachable_origin};
+use crate::origin::{Answer, Origin, Outgoing, path};
+use crate::replica::{Sent, read_body, unanswered};
 use scim_edge_account::published::DirectorySettings;
 use scim_edge_account::supplement::Supplement;
 use scim_edge_directory::replica::{names_version, without_read_only};
@@ -50,8 +49,8 @@ impl Directory {
         for _ in 0..ATTEMPTS {
             let answered = match self.get(origin, get.clone()).await {
                 Ok(answered) => answered,
-                Err(NoAnswer::Waiting(ms)) => return Ok(Sent::Refused(circuit_open(ms)?)),
-                Err(_) => return Ok(Sent::Refused(unreachable_origin()?)),
+                // Nothing was changed by reading.
+                Err(why) => return unanswered(why, true),
             };
             if answered.status != 200 {
                 return Ok(Sent::Answered(answered));
@@ -79,8 +78,7 @@ impl Directory {
             match self.ask(origin, outgoing).await {
                 Ok(answered) if answered.status == 412 && if_match.is_none() => {}
                 Ok(answered) => return Ok(Sent::Answered(answered)),
-                Err(NoAnswer::Waiting(ms)) => return Ok(Sent::Refused(circuit_open(ms)?)),
-                Err(_) => return Ok(Sent::Unknown(unknown_outcome()?)),
+                Err(why) => return unanswered(why, false),
             }
         }
         let sentence = "Others kept changing the resource at the origin; nothing was changed";

@@ -7,18 +7,21 @@
 //! **Reads** come from the tables once the first fill is complete, and from the origin until then
 //! (`synchronise.rs`).
 
+use crate::border::{admit, content_type};
 use crate::contact::circuit_open;
 use crate::directory::{Directory, Incoming, internal, respond};
 use crate::environment::now_ms;
+use crate::gate::looped;
 use crate::http::{Response, SCIM_JSON, answer, scim_error};
 use crate::log::REQUEST_ID;
 use crate::near::Recalled;
-use crate::origin::{Answer, FORWARDED, NoAnswer, Origin, Outgoing, Trace, path};
+use crate::origin::{ANSWER_LIMIT, Answer, FORWARDED, NoAnswer, Origin, Outgoing, Trace, path, unroutable};
 use crate::races::Moment;
 use scim_edge_account::published::DirectorySettings;
 use scim_edge_account::setting::{ORIGIN_AUTHORIZATION, PASSTHROUGH};
 use scim_edge_directory::deleted::{Deletion, Source};
 use scim_edge_directory::replica::Comparison;
+use scim_edge_policy::hop::{self, is_own_account};
 use scim_edge_scim::endpoint::{Endpoint, Kind};
 use scim_edge_scim::error::{Error as ScimError, ScimType};
 use scim_edge_scim::relocate::{relocate, relocate_url};
@@ -40,6 +43,12 @@ impl Directory {
                 &[],
             );
         };
+        if is_own_account(&incoming.call.base, &origin.base) {
+            return scim_error(&looped(), &[]);
+        }
+        if let Some(error) = unroutable(&incoming.endpoint) {
+            return scim_error(&error, &[]);
+        }
         self.wake().await?;
         let own = matches!(
             incoming.endpoint,
@@ -82,8 +91,10 @@ impl Directory {
                 }
             }
         };
+        let passed = incoming.map(|incoming| incoming.headers.get(hop::HEADER)).transpose()?.flatten();
+        let hops = hop::next(passed.as_deref(), &self.environment.hop(&self.account())?);
         let trace = incoming.map(trace).unwrap_or_default();
-        Ok(Some(Origin { base, authorization, trace }))
+        Ok(Some(Origin { base, authorization, hops, trace }))
     }
 
     fn account(&self) -> String {
@@ -172,7 +183,12 @@ impl Directory {
         origin: &Origin,
         source: Source,
     ) -> Result<bool> {
-        let Some(path) = path(&Endpoint::Resource(kind, id.to_owned()), "") else { return Ok(true) };
+        let Some(path) = path(&Endpoint::Resource(kind, id.to_owned()), "") else {
+            // Kept by an older version.
+            let _recalled = self.recall().await;
+            self.forget(kind, id, origin, source, None)?;
+            return Ok(true);
+        };
         for _ in 0..REREADS {
             let since = self.memory.races.moment();
             let Ok(answered) = self.get(origin, path.clone()).await else { return Ok(false) };
@@ -226,18 +242,11 @@ impl Directory {
         let outgoing = Outgoing { method: &incoming.method, path, headers, body };
         match self.ask(origin, outgoing).await {
             Ok(answered) => Ok(Sent::Answered(answered)),
-            Err(NoAnswer::Redirect) => {
-                let error =
-                    ScimError::status(502, "The origin answered with a redirect, which is not followed");
-                Ok(Sent::Unknown(scim_error(&error, &[])?))
-            }
-            Err(NoAnswer::Waiting(ms)) => Ok(Sent::Refused(circuit_open(ms)?)),
-            Err(_) if is_read(incoming) => Ok(Sent::Refused(unreachable_origin()?)),
-            Err(_) => Ok(Sent::Unknown(unknown_outcome()?)),
+            Err(why) => unanswered(why, is_read(incoming)),
         }
     }
 
-    /// The origin's answer for the caller: its status and body, with the gateway's URLs in it.
+    /// The origin's answer for the caller (`border.rs`), with the gateway's URLs in it.
     pub(crate) fn pass(
         &self,
         incoming: &Incoming,
@@ -246,16 +255,23 @@ impl Directory {
         status: &str,
     ) -> Result<Response> {
         let base = incoming.call.base.as_str();
-        let body = match serde_json::from_slice::<Value>(&answered.body) {
-            Ok(mut message) => {
+        let retry_after = answered.headers.iter().filter(|(name, _)| *name == "retry-after");
+        let body = match admit(answered) {
+            Ok(message) => message.map(|mut message| {
                 relocate(&mut message, &origin.base, base);
-                Some(message.to_string())
+                message.to_string()
+            }),
+            Err(error) => {
+                let mut headers: Vec<(&str, &str)> = vec![("cache-status", status)];
+                headers.extend(retry_after.map(|(name, value)| (*name, value.as_str())));
+                return scim_error(&error, &headers);
             }
-            Err(_) if answered.body.is_empty() => None,
-            Err(_) => Some(String::from_utf8_lossy(&answered.body).into_owned()),
         };
         let mut headers: Vec<(&str, String)> = vec![("cache-status", status.to_owned())];
-        for (name, value) in &answered.headers {
+        if body.is_some() {
+            headers.push(("content-type", content_type(answered).to_owned()));
+        }
+        for (name, value) in answered.headers.iter().filter(|(name, _)| *name != "content-type") {
             let value = match *name {
                 "location" => relocate_url(value, &origin.base, base).unwrap_or_else(|| value.clone()),
                 _ => value.clone(),
@@ -308,6 +324,38 @@ pub(crate) fn is_read(incoming: &Incoming) -> bool {
     matches!(incoming.method.as_str(), "GET" | "HEAD") || matches!(incoming.endpoint, Endpoint::Search(_))
 }
 
+/// What a request came to that has no answer of the origin's.
+pub(crate) fn unanswered(why: NoAnswer, is_read: bool) -> Result<Sent> {
+    let (response, is_known) = match why {
+        NoAnswer::Waiting(ms) => (circuit_open(ms)?, true),
+        NoAnswer::Redirect => {
+            let sentence = "The origin answered with a redirect, which is not followed";
+            (scim_error(&ScimError::status(502, sentence), &[])?, is_read)
+        }
+        NoAnswer::TooLong => (too_long(is_read)?, is_read),
+        NoAnswer::Busy if is_read => {
+            let sentence = "Too many long answers are under way here: try again in a moment";
+            (scim_error(&ScimError::status(503, sentence), &[("retry-after", "1")])?, true)
+        }
+        NoAnswer::Unreachable | NoAnswer::Busy if is_read => (unreachable_origin()?, true),
+        NoAnswer::Unreachable | NoAnswer::Busy => (unknown_outcome()?, false),
+    };
+    Ok(if is_known { Sent::Refused(response) } else { Sent::Unknown(response) })
+}
+
+/// The answer in the place of an origin's that is too long.
+fn too_long(is_read: bool) -> Result<Response> {
+    let limit = ANSWER_LIMIT >> 20;
+    let then = if is_read {
+        "ask for fewer resources (count) or attributes"
+    } else {
+        "whether the change was made is unknown: read the resource with fewer attributes to find out"
+    };
+    let sentence =
+        format!("The origin's answer is longer than {limit} MiB, or too intricate, and was not read: {then}");
+    scim_error(&ScimError::status(502, sentence), &[])
+}
+
 /// The answer where nothing was changed because the origin was not there.
 pub(crate) fn unreachable_origin() -> Result<Response> {
     let error = ScimError::status(502, "The origin could not be reached");
@@ -338,13 +386,13 @@ fn outgoing_body(incoming: &Incoming, origin: &Origin) -> Vec<u8> {
     let base = incoming.call.base.as_str();
     let text = String::from_utf8_lossy(&incoming.body);
     if !text.contains(base) {
-        return incoming.body.clone();
+        return incoming.body.to_vec();
     }
     match serde_json::from_str::<Value>(&text) {
         Ok(mut message) => {
             relocate(&mut message, base, &origin.base);
             message.to_string().into_bytes()
         }
-        Err(_) => incoming.body.clone(),
+        Err(_) => incoming.body.to_vec(),
     }
 }

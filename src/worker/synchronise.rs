@@ -12,18 +12,22 @@
 
 use crate::directory::{Configuration, Directory, internal};
 use crate::environment::now_ms;
-use crate::origin::Origin;
+use crate::origin::{NoAnswer, Origin};
 use crate::races::Moment;
 use crate::replica::is_scim;
 use scim_edge_directory::capabilities::Capabilities;
 use scim_edge_directory::position::{Place, Position, Step};
 use scim_edge_directory::replica::State;
 use scim_edge_scim::endpoint::{Endpoint, Kind, encode};
+use scim_edge_scim::identifier::is_path_segment;
 use serde_json::Value;
 use worker::{Result, console_error};
 
 /// Resources asked of the origin at once.
-const PAGE: i64 = 100;
+pub(crate) const PAGE: i64 = 100;
+
+/// The fewest: the last resource of the page before, and one more.
+const PAGE_LEAST: i64 = 2;
 
 /// How long one alarm of the first fill works before it makes room for the next, in milliseconds.
 const TURN_MS: i64 = 20_000;
@@ -48,6 +52,8 @@ pub(crate) struct Page<'a> {
 pub(crate) enum Unread {
     /// The origin refuses what was asked.
     Refused,
+    /// The page is longer than is read.
+    TooLong,
     /// There is no answer to work with, for now.
     Failed,
 }
@@ -188,7 +194,10 @@ impl Directory {
                 return Ok(None);
             }
             if step == Step::End {
-                if store.count(kind).map_err(internal)? < total {
+                let known = store
+                    .count(kind)
+                    .and_then(|count| Ok(count.saturating_add(store.count_set_aside(kind)?)));
+                if known.map_err(internal)? < total {
                     // Resources moved between pages while they were read, or the origin shows not all of
                     // them: a copy that lacks some must not answer.
                     state.filling = Some(Position::first(Kind::User));
@@ -249,9 +258,15 @@ impl Directory {
             None if by_cursor => "cursor=".to_owned(),
             _ => format!("startIndex={}", position.start.saturating_sub(i64::from(anchor.is_some()))),
         };
-        let message = match self.list(origin, kind, &place, PAGE, filter).await? {
-            Ok(message) => message,
-            Err(unread) => return Ok(Err(unread)),
+        let message = loop {
+            let count = self.memory.page.get();
+            match self.list(origin, kind, &place, count, filter).await? {
+                Ok(message) => break message,
+                Err(Unread::TooLong) if count > PAGE_LEAST => {
+                    self.memory.page.set((count / 4).max(PAGE_LEAST));
+                }
+                Err(unread) => return Ok(Err(unread)),
+            }
         };
         let total = message.get("totalResults").and_then(Value::as_i64);
         let Some(total) = total.or(by_cursor.then_some(0)) else { return Ok(Err(Unread::Failed)) };
@@ -300,7 +315,11 @@ impl Directory {
     ) -> Result<std::result::Result<Value, Unread>> {
         let filter = filter.map(|filter| format!("&filter={}", encode(filter))).unwrap_or_default();
         let path = format!("/{}?{place}&count={count}{filter}", kind.segment());
-        let Ok(answered) = self.get(origin, path).await else { return Ok(Err(Unread::Failed)) };
+        let answered = match self.get(origin, path).await {
+            Ok(answered) => answered,
+            Err(NoAnswer::TooLong) => return Ok(Err(Unread::TooLong)),
+            Err(_) => return Ok(Err(Unread::Failed)),
+        };
         if matches!(answered.status, 400 | 403 | 404 | 405 | 501) {
             return Ok(Err(Unread::Refused));
         }
@@ -320,6 +339,10 @@ impl Directory {
         let mut ids = Vec::new();
         for shown in &page.resources {
             let Some(id) = shown.get("id").and_then(Value::as_str) else { continue };
+            if !is_path_segment(id) {
+                self.store()?.set_aside(page.kind, id).map_err(internal)?;
+                continue;
+            }
             let shows_members = shown.get("members").is_some();
             state.lists_members |= shows_members;
             // Many origins leave members out of lists.

@@ -91,8 +91,8 @@ test("what reaches the origin, and what does not", async (t) => {
   assert.equal(made.headers.get("location"), `${client.base}/Users/${made.body.id}`);
   assert.equal(made.body.meta.location, `${client.base}/Users/${made.body.id}`);
   it.requests.length = 0;
-  await client.call("DELETE", "/Users/a%2Fb%20c%3F");
-  assert.equal(it.requests[0].url, "/scim/Users/a%2Fb%20c%3F");
+  await client.call("DELETE", "/Users/b%20c%3F");
+  assert.equal(it.requests[0].url, "/scim/Users/b%20c%3F");
 });
 
 test("passthrough sends the caller's own authorization", async (t) => {

@@ -170,6 +170,19 @@ fn a_key_set_of_many_tenants_needs_its_tenant() {
 }
 
 #[test]
+fn an_origin_is_no_account_of_this_gateway() {
+    let mut account = Account::new();
+    for own in [
+        "https://scim.example.com/ng/api/scim/account/ACC",
+        "https://SCIM.example.com:443/gateway/ng/api/scim/account/other",
+    ] {
+        let refused = account.set(setting::ORIGIN_URL, json!(own)).unwrap();
+        assert!(refused.contains("account of this gateway"), "{refused}");
+    }
+    assert_eq!(account.set(setting::ORIGIN_URL, json!("https://scim.example.com/scim/v2")), None);
+}
+
+#[test]
 fn secrets_are_sealed_and_never_shown() {
     let mut account = Account::new();
     assert_eq!(account.set(setting::ORIGIN_URL, json!("https://a.example.com/scim")), None);

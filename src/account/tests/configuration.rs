@@ -28,6 +28,7 @@ fn brought(document: &Document, lines: &[Value], permissions: Permissions) -> Re
         random: &[3; 64],
         seal_key: &[9; 32],
         development: false,
+        gateway: "https://scim.example.com",
         correlation_id: "c",
     };
     import(document, lines, &request)

@@ -69,6 +69,7 @@ fn damaged_calls() {
                 random: &[7; 64],
                 seal_key: &[9; 32],
                 development: false,
+                gateway: "https://scim.example.com",
                 correlation_id: "c",
             },
         )

@@ -108,7 +108,7 @@ fn what_came_from_an_origin_is_shown_as_well() {
         Value::Null,
     ];
     for (n, version) in versions.iter().enumerate() {
-        let id = ["u1", "u 2", "u3", "ü/4", "u5"][n];
+        let id = ["u1", "u 2", "u3", "ü;4", "u5"][n];
         let mut meta = json!({ "resourceType": "User", "created": "2026-01-01T00:00:00Z", "location": format!("{origin}/Users/{id}") });
         if !version.is_null() {
             meta["version"] = version.clone();

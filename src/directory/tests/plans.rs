@@ -52,6 +52,10 @@ fn lists_walk_the_index_of_names_and_sort_nothing() {
         assert!(!plan.contains("TEMP B-TREE"), "{text}: {plan}");
         // What names numbers reads these.
         let is_of_numbers = text.contains("json_each");
+        if text.contains("octet_length(body) > 4096") {
+            assert!(plan.contains("USING COVERING INDEX resource_long"), "{text}: {plan}");
+            continue;
+        }
         let index = if is_of_numbers { "INTEGER PRIMARY KEY" } else { "INDEX resource_names (kind=?" };
         assert!(plan.contains(index), "{text}: {plan}");
     }

@@ -54,6 +54,7 @@ impl Account {
                 random: &[self.calls; 64],
                 seal_key: &SEAL_KEY,
                 development: self.development,
+                gateway: "https://scim.example.com",
                 correlation_id: "corr",
             },
         );
