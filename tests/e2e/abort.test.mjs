@@ -91,68 +91,70 @@ function endless(url, headers) {
   });
 }
 
-const KINDS = [
-  ["allocation", "take"],
-  ["allocation", "describe"],
-  ["stack", "take"],
-  ["stack", "describe"],
-];
-
 let accounts = 0;
 
-for (const [kind, at] of KINDS) {
-  test(`abort: ${kind} in ${at}: calls of every account are answered 503, alarms are repeated`, { timeout: 120_000 }, async (t) => {
-    accounts += 1;
-    const name = (which) => `${which}${accounts}`;
-    const struck = await gateway.account(name("struck"));
-    const made = await struck.call("POST", "/Users", { schemas: [USER], userName: "ann" });
-    const copied = await origin();
-    const filling = await origin(250);
-    let release;
-    const held = new Promise((resolve) => (release = resolve));
-    t.after(async () => {
-      release();
-      await copied.stop();
-      await filling.stop();
-    });
-    const writer = await gateway.account(name("writer"), { scim_origin_url: copied.base });
-    await until(async () => isHit(await writer.get("/Users?count=1")));
-    copied.behave = ({ method }) => (method === "PATCH" ? held : undefined);
-    filling.behave = ({ url }) => (url.includes("startIndex=100") || url.includes("filter") ? held : undefined);
-    const reader = await gateway.account(name("reader"), { scim_origin_url: filling.base });
-    await reader.get("/Users?count=1");
-    // The alarm of the first fill waits for the second page.
-    await until(() => filling.requests.some(({ url }) => url.includes("startIndex=100")));
-
-    const authorization = `Bearer ${await gateway.admin(name("struck")).mint("provisioner")}`;
-    const patch = { schemas: [PATCH], Operations: [{ op: "replace", path: "title", value: "x" }] };
-    const pending = [
-      writer.call("PATCH", "/Users/u0", patch),
-      reader.get('/Users?filter=userName eq "user7@example.com"'),
-      endless(`${struck.base}/Users`, { authorization, "content-type": "application/scim+json" }),
-    ];
-    await until(() => copied.requests.some(({ method }) => method === "PATCH"));
-    await until(() => filling.requests.some(({ url }) => url.includes("filter")));
-    await sleep(300);
-    const before = await strike(kind, at);
-    // Not by a badge, which does without Wasm in the Worker.
-    const blow = await struck.get(`/Users/${made.body.id}`, { "harness-account": name("struck") });
-    assert.equal(blow.status, 503, JSON.stringify(blow.body));
-    assert.equal(blow.body.status, "503");
-    assert.ok(Number(blow.headers.get("retry-after")) >= 1);
-    // The origins answer none of them.
-    for (const answer of await Promise.all(pending)) assert.equal(answer.status, 503);
-
-    assert.equal((await struck.get(`/Users/${made.body.id}`)).body.userName, "ann");
-    assert.equal((await struck.call("POST", "/Users", { schemas: [USER], userName: "ben" })).status, 201);
-    assert.equal(await strike("", ""), before + 1);
+/** Aborts while calls of several accounts, and an alarm, wait for the memory. */
+async function abort(t, kind, at) {
+  accounts += 1;
+  const name = (which) => `${which}${accounts}`;
+  const struck = await gateway.account(name("struck"));
+  const made = await struck.call("POST", "/Users", { schemas: [USER], userName: "ann" });
+  const copied = await origin();
+  const filling = await origin(250);
+  let release;
+  const held = new Promise((resolve) => (release = resolve));
+  t.after(async () => {
     release();
-    // The write is of unknown outcome, and asked about; the fill goes on with the alarm.
-    assert.equal((await writer.get("/Users/u0")).status, 200);
-    await until(async () => isHit(await reader.get("/Users?count=1")), 60);
-    assert.equal((await reader.get("/Users?count=0")).body.totalResults, 250);
+    await copied.stop();
+    await filling.stop();
   });
+  const writer = await gateway.account(name("writer"), { scim_origin_url: copied.base });
+  await until(async () => isHit(await writer.get("/Users?count=1")));
+  copied.behave = ({ method }) => (method === "PATCH" ? held : undefined);
+  filling.behave = ({ url }) => (url.includes("startIndex=100") || url.includes("filter") ? held : undefined);
+  const reader = await gateway.account(name("reader"), { scim_origin_url: filling.base });
+  await reader.get("/Users?count=1");
+  // The alarm of the first fill waits for the second page.
+  await until(() => filling.requests.some(({ url }) => url.includes("startIndex=100")));
+
+  const authorization = `Bearer ${await gateway.admin(name("struck")).mint("provisioner")}`;
+  const patch = { schemas: [PATCH], Operations: [{ op: "replace", path: "title", value: "x" }] };
+  const pending = [
+    writer.call("PATCH", "/Users/u0", patch),
+    reader.get('/Users?filter=userName eq "user7@example.com"'),
+    endless(`${struck.base}/Users`, { authorization, "content-type": "application/scim+json" }),
+  ];
+  await until(() => copied.requests.some(({ method }) => method === "PATCH"));
+  await until(() => filling.requests.some(({ url }) => url.includes("filter")));
+  await sleep(300);
+  const before = await strike(kind, at);
+  // Not by a badge, which does without Wasm in the Worker.
+  const blow = await struck.get(`/Users/${made.body.id}`, { "harness-account": name("struck") });
+  assert.equal(blow.status, 503, JSON.stringify(blow.body));
+  assert.equal(blow.body.status, "503");
+  assert.ok(Number(blow.headers.get("retry-after")) >= 1);
+  // The origins answer none of them.
+  for (const answer of await Promise.all(pending)) assert.equal(answer.status, 503);
+
+  assert.equal((await struck.get(`/Users/${made.body.id}`)).body.userName, "ann");
+  assert.equal((await struck.call("POST", "/Users", { schemas: [USER], userName: "ben" })).status, 201);
+  assert.equal(await strike("", ""), before + 1);
+  release();
+  // The write is of unknown outcome, and asked about; the fill goes on with the alarm.
+  assert.equal((await writer.get("/Users/u0")).status, 200);
+  await until(async () => isHit(await reader.get("/Users?count=1")), 60);
+  assert.equal((await reader.get("/Users?count=0")).body.totalResults, 250);
 }
+
+const LIMIT = { timeout: 120_000 };
+
+test("abort: an allocation that fails in an object: calls of every account are answered 503, alarms are repeated", LIMIT, (t) => abort(t, "allocation", "take"));
+
+test("abort: an allocation that fails in the Worker: calls of every account are answered 503, alarms are repeated", LIMIT, (t) => abort(t, "allocation", "describe"));
+
+test("abort: a stack overflow in an object: calls of every account are answered 503, alarms are repeated", LIMIT, (t) => abort(t, "stack", "take"));
+
+test("abort: a stack overflow in the Worker: calls of every account are answered 503, alarms are repeated", LIMIT, (t) => abort(t, "stack", "describe"));
 
 test("abort: an admin call is answered 503 in its own format", async () => {
   await gateway.account("admin");
