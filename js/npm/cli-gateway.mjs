@@ -1,5 +1,7 @@
 // The gateway's admin and operators' API, as the commands call it.
 
+import { note, plain } from "./cli-output.mjs";
+
 /** How a command ends. */
 export const EXIT = { done: 0, failed: 1, usage: 2, denied: 3, refused: 4, unavailable: 5, no: 6 };
 
@@ -82,6 +84,7 @@ export function connect({ url, account, key }) {
     /** A call of the admin API: the `data` of its answer. */
     async admin(method, path, { query, body } = {}) {
       const answer = await call(method, path, { query: { ...query, accountIdentifier: account }, body });
+      for (const warning of answer?.metaData?.warnings ?? []) note(`Warning: ${plain(warning)}`);
       return answer?.data;
     },
     /** A long answer of the operators' API, as a stream of bytes. */

@@ -1,7 +1,7 @@
 //! The origin's secret is for one origin: a scheme, a host and a port.
 //!
-//! Who edits settings may not read the secret, and must not have it sent to a host of his own either. So it is
-//! sealed together with the origin that it was set for, and a URL that names another one is refused unless the
+//! An editor of settings cannot read the secret, and must not be able to have it sent to another host either. So it
+//! is sealed together with the origin that it was set for, and a URL that names another one is refused unless the
 //! secret comes with it. `passthrough` sends callers' own tokens, and is bound in the same way.
 
 use crate::api::Request;

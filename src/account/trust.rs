@@ -1,8 +1,8 @@
-//! What a trust rule may say, whoever writes it, and who may write it.
+//! Checks of trust rules: the permissions that writing one needs, and hosts whose tokens need a tenant.
 //!
-//! A rule lends the permissions of a service account to whoever has a token of the rule's making. So only a caller
-//! who has all of these permissions may write any part of it: the issuer, the keys or the claims decide who gets
-//! them as much as the name of the service account does. Taking a rule away lends nothing to anybody.
+//! A rule lends the permissions of a service account to the bearers of the tokens that it trusts. So only a caller
+//! with all of these permissions may write any part of it: issuer, keys and claims select the bearers as much as the
+//! name of the service account selects the permissions. Taking a rule away lends nothing.
 
 use crate::api::{Failure, Request};
 use crate::batch::{Batch, Problem};
@@ -17,7 +17,7 @@ use scim_edge_policy::shared_hosts::Conditions;
 /// The settings without each of which there is no default rule.
 const REQUIRED: [&str; 4] = [JWKS_URL, KEY_FIELD, VALUE_FIELD, SERVICE_ACCOUNT];
 
-/// What the settings of the default rule begin with.
+/// The prefix of the settings of the default rule.
 pub(crate) const PREFIX: &str = "scim_jwt_token_";
 
 const DENIED: &str =
@@ -37,8 +37,7 @@ pub(crate) fn may_write(
     }
 }
 
-/// Refuses what a batch makes of the default rule: where the caller may not write it, or where it would let
-/// strangers in. Looked at when all changes are in, so that their order does not matter.
+/// Refuses a batch's changes of the default rule if the caller may not write it, or if strangers would get in. Looked at when all changes are in, so that their order does not matter.
 pub(crate) fn check(batch: &mut Batch<'_>, request: &Request<'_>) {
     let changed: Vec<&str> = batch.changed().filter(|identifier| identifier.starts_with(PREFIX)).collect();
     if changed.is_empty() {
@@ -73,7 +72,7 @@ pub fn open_to_strangers(document: &Document) -> Option<String> {
     conditions.open_to_strangers()
 }
 
-/// What the caller should know of the rule that a call has written.
+/// Warnings about the rule that a call has written.
 pub(crate) fn warnings(route: &AdminRoute, old: &Document, new: &Document) -> Vec<String> {
     let rule = match route {
         AdminRoute::JwtRule(name) => new.jwt_rules.get(name).cloned(),

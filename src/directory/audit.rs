@@ -1,7 +1,7 @@
 //! The audit: who changed what, when, and what came of it.
 //!
-//! Entries are only ever added, and taken away when they are older than the account keeps them; the one
-//! thing that changes in an entry is that an outcome which nobody knew becomes known. There is no index
+//! Entries are only ever added, and taken away when they are older than the account keeps them; what
+//! changes in an entry is that an outcome which nobody knew becomes known, and how many refusals it counts. There is no index
 //! beside the key, so that an entry costs one row: what is looked for is found by reading backwards, a
 //! bounded number of entries at a time.
 //!

@@ -30,6 +30,7 @@ mod page;
 mod part;
 pub mod pass;
 pub mod position;
+pub mod refusals;
 mod remembered;
 mod render;
 pub mod replica;

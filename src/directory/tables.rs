@@ -7,6 +7,7 @@
 //! - `member`: one row for each member of a group, so that adding one writes one; `member_of` leads from
 //!   a member to its groups.
 //! - `audit` and `activity`: who changed what, and how much happened; see the modules of these names.
+//! - `refusal`: which entries of the audit this hour's refused requests are counted in; see `refusals.rs`.
 //! - `change`: what copies near callers have to take over, only while there are some; see `changes.rs`.
 //! - `deleted` and `deleted_links`: deleted resources, while they can be restored; see `deleted.rs`.
 //! - `tally`: how many resources there are of each kind, kept by the transactions that change them.
@@ -18,7 +19,7 @@
 use crate::sql::{Bind, Sql, SqlError};
 
 /// Each step makes the tables of its number out of those of the number before.
-const STEPS: [&[&str]; 10] = [
+const STEPS: [&[&str]; 11] = [
     &[
         "CREATE TABLE resource (
         seq INTEGER PRIMARY KEY,
@@ -119,6 +120,8 @@ const STEPS: [&[&str]; 10] = [
         "CREATE TABLE set_aside (kind INTEGER NOT NULL, id TEXT NOT NULL, PRIMARY KEY (kind, id)) STRICT, WITHOUT ROWID",
         "CREATE INDEX resource_long ON resource (kind, seq, octet_length(body)) WHERE octet_length(body) > 4096",
     ],
+    // See `refusals.rs`.
+    &[crate::refusals::TABLE],
 ];
 
 /// The number of the last step.

@@ -8,7 +8,7 @@ use crate::rule::TrustRule;
 use crate::token_services::Service;
 use url::Url;
 
-/// What a rule compares, as far as it is written yet.
+/// The conditions of a rule, which need not be complete yet.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Conditions<'a> {
     /// The URL of the key set.
@@ -31,7 +31,7 @@ pub(crate) fn top_level(field: &str) -> String {
 }
 
 impl<'a> Conditions<'a> {
-    /// What a whole rule compares.
+    /// The conditions of a complete rule.
     pub fn of(rule: &'a TrustRule) -> Self {
         Self {
             jwks_url: rule.jwks_url.as_deref(),
@@ -63,7 +63,7 @@ impl<'a> Conditions<'a> {
         })
     }
 
-    /// Whether nothing of a token is compared but for whom it is.
+    /// Whether the audience is the only condition.
     pub fn compares_audience_only(&self) -> bool {
         let mut claims = self.claims.iter().map(|(field, _)| top_level(field));
         let compares = self.has_audiences || !self.claims.is_empty();

@@ -1,4 +1,5 @@
-//! The services at which anybody can get a token, and what names a tenant of each: see [`crate::shared_hosts`].
+//! Services at which anybody can get a token, and the claims and issuers that name a tenant of each: see
+//! [`crate::shared_hosts`].
 
 use crate::shared_hosts::{Conditions, top_level};
 use url::Url;
@@ -6,7 +7,7 @@ use url::Url;
 /// Hosts of one service, and how a rule names its tenant.
 pub(crate) struct Service {
     hosts: &'static [Hosts],
-    /// Claims that name the tenant, and what a value of them looks like that does.
+    /// Claims that name the tenant, and the values of them that do.
     claims: &'static [(&'static str, Value)],
     /// Whether an issuer names the tenant; none where no issuer does.
     issuer: Option<fn(&Url) -> bool>,

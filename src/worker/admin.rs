@@ -84,12 +84,8 @@ async fn call(
     record.in_account(&account);
     let api_key = request.headers().get("x-api-key")?.unwrap_or_default();
     let root = environment.is_root_key(&api_key);
-    // Whoever is not root learns the same of an account that does not exist as of a wrong key, and
-    // reaches no object of it.
-    let own = ApiKey::parse(&api_key).is_some_and(|key| key.account == account);
     let now_ms = now_ms();
-    let exists = root || own && published::get(environment, &account, now_ms).await?.is_some();
-    if !exists {
+    if !root && !is_key(environment, &account, &api_key, now_ms).await? {
         return Ok(Err(Failure::unauthenticated()));
     }
     let method = request.method().to_owned();
@@ -126,6 +122,22 @@ async fn call(
         published::learn(document.clone(), now_ms);
     }
     Ok(Ok(reply))
+}
+
+/// Whether a text is a key of the account, by its published document: before a body is read, and before any object
+/// is asked. A refusal does not tell whether the account exists: it takes one read of KV in either case, also if
+/// this isolate has the document in memory, as it has those of accounts in use.
+async fn is_key(environment: &Environment, account: &str, text: &str, now_ms: i64) -> Result<bool> {
+    let Some(key) = ApiKey::parse(text).filter(|key| key.account == account) else { return Ok(false) };
+    let is_at_hand = published::is_at_hand(account, now_ms);
+    let published = published::get(environment, account, now_ms).await?;
+    if published.is_some_and(|published| published.authenticate(&key, now_ms).is_some()) {
+        return Ok(true);
+    }
+    if is_at_hand {
+        published::read(environment, account).await?;
+    }
+    Ok(false)
 }
 
 /// Whether a request asks for a dry run. A call that has none refuses it: its caller expects that nothing is

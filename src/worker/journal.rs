@@ -14,6 +14,7 @@ use scim_edge_account::published::DirectorySettings;
 use scim_edge_directory::activity::{Activity, Happened};
 use scim_edge_directory::audit::{self, Entry, Kind, Outcome, Resource};
 use scim_edge_directory::changed_names::ChangedNames;
+use scim_edge_directory::refusals;
 use scim_edge_directory::sql::SqlError;
 use scim_edge_policy::operation::{Effect, Operation};
 use scim_edge_scim::endpoint::{Endpoint, Kind as ResourceKind, segments};
@@ -24,9 +25,6 @@ use worker::{Result, console_error};
 /// How often old entries are looked for, in milliseconds.
 const TRIM_MS: i64 = 3_600_000;
 
-/// How many entries refusals may make in an hour: strangers must not fill the storage.
-const REFUSED: u32 = 1_000;
-
 const DAY_MS: i64 = 86_400_000;
 
 /// What the object remembers of it while it runs.
@@ -34,7 +32,6 @@ const DAY_MS: i64 = 86_400_000;
 pub(crate) struct Journal {
     pub(crate) activity: RefCell<Activity>,
     trimmed_at: Cell<i64>,
-    refused: Cell<u32>,
 }
 
 /// A write that has begun.
@@ -128,7 +125,6 @@ impl Directory {
             return Ok(());
         }
         journal.trimmed_at.set(now_ms);
-        journal.refused.set(0);
         let store = self.store()?;
         store.trim_deleted(deleted_from(settings, now_ms)).map_err(internal)?;
         audit::trim(store.sql(), kept_from(settings, now_ms)).map_err(internal)
@@ -200,35 +196,33 @@ impl Directory {
     }
 
     fn note_refused(&self, refused: &[Refused]) -> std::result::Result<(), SqlError> {
-        let store = self.store.as_ref().map_err(Clone::clone)?;
-        let journal = &self.memory.journal;
-        let mut count = 0_u64;
-        for one in refused {
-            count = count.saturating_add(u64::from(one.count));
-            if journal.refused.get() >= REFUSED {
-                continue;
-            }
-            journal.refused.set(journal.refused.get().saturating_add(1));
-            let entry = Entry {
-                id: 0,
-                at: one.at,
-                kind: Kind::Refused,
-                principal: one.principal.clone(),
-                subject: None,
-                operation: one.operation.clone(),
-                resource: None,
-                status: one.status,
-                outcome: Outcome::Refused,
-                reason: Some(one.reason.clone()),
-                request_id: Some(one.request_id.clone()),
-                count: one.count,
-                attributes: None,
-                former_id: None,
-            };
-            audit::add(store.sql(), &entry)?;
-        }
+        let sql = self.store.as_ref().map_err(Clone::clone)?.sql();
+        let now_ms = now_ms();
+        let entries: Vec<Entry> = refused.iter().map(refusal).collect();
+        refusals::note(sql, &entries, now_ms)?;
+        let count = refused.iter().fold(0_u64, |sum, one| sum.saturating_add(u64::from(one.count)));
         let happened = Happened { requests: count, refused: count, ..Happened::default() };
-        journal.activity.borrow_mut().add(store.sql(), happened, now_ms())
+        self.memory.journal.activity.borrow_mut().add(sql, happened, now_ms)
+    }
+}
+
+/// The entry of refusals that are alike.
+fn refusal(refused: &Refused) -> Entry {
+    Entry {
+        id: 0,
+        at: refused.at,
+        kind: Kind::Refused,
+        principal: refused.principal.clone(),
+        subject: None,
+        operation: refused.operation.clone(),
+        resource: None,
+        status: refused.status,
+        outcome: Outcome::Refused,
+        reason: Some(refused.reason.clone()),
+        request_id: Some(refused.request_id.clone()),
+        count: refused.count,
+        attributes: None,
+        former_id: None,
     }
 }
 

@@ -41,6 +41,18 @@ pub(crate) fn key(account: &str) -> String {
     format!("account:{account}")
 }
 
+/// What KV has of an account.
+pub(crate) async fn read(environment: &Environment, account: &str) -> Result<Option<String>> {
+    Ok(environment.settings()?.get(&key(account)).cache_ttl(KV_CACHE_SECONDS).text().await?)
+}
+
+/// Whether [`get`] does not ask KV.
+pub(crate) fn is_at_hand(account: &str, now_ms: i64) -> bool {
+    CACHE.with_borrow(|cache| {
+        cache.get(account).is_some_and(|entry| is_within(entry.read_at, now_ms, FRESH_MS))
+    })
+}
+
 /// An account's document; none where there is no such account.
 pub(crate) async fn get(
     environment: &Environment,
@@ -54,7 +66,7 @@ pub(crate) async fn get(
     if let Some(document) = fresh {
         return Ok(living(document));
     }
-    let text = environment.settings()?.get(&key(account)).cache_ttl(KV_CACHE_SECONDS).text().await?;
+    let text = read(environment, account).await?;
     let document = text.and_then(|text| Published::parse(&text)).map(Rc::new);
     Ok(living(keep(account, document, now_ms)))
 }

@@ -160,3 +160,13 @@ test("a gateway that is not there, and one that is something else", async () => 
   const idp = await gateway.idp();
   await fails(4, /The gateway answered 404|not_found/, ["settings", "get", "--url", idp.url]);
 });
+
+test("a warning of the gateway's is beside the result", async () => {
+  await gateway.admin(account).data("POST", "/ng/api/serviceaccount", { identifier: "warned", name: "warned" });
+  const four = ["jwks_keys_url=https://idp.example.com/keys", "key_field=aud", "value_field=scim", "service_account_id=warned"].map((one) => `scim_jwt_token_${one}`);
+  const set = await cli(["settings", "set", ...four]);
+  assert.equal(set.code, 0);
+  assert.match(set.err, /^Warning: .*nothing but aud/m);
+  assert.ok(!set.out.includes("Warning"));
+  await done(["settings", "set", ...four.map((one) => ["--unset", one.split("=")[0]]).flat()]);
+});

@@ -1,4 +1,4 @@
-// Who may do what: no permission carries its holder further than it says.
+// Privileges: no permission carries its holder further than it says.
 
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
@@ -70,7 +70,7 @@ test("dryRun: what has none refuses it, and does nothing", async () => {
   }
 });
 
-test("settings: who may only edit them lends no permissions, and has no secret sent to a host of his own", async (t) => {
+test("settings: an editor without other permissions lends none, and has no secret sent to another host", async (t) => {
   const [own, evil] = [await origin(1), await origin(1)];
   t.after(() => own.stop());
   t.after(() => evil.stop());

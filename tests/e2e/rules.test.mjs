@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
+import { SignJWT, exportJWK, generateKeyPair } from "jose";
 import { server, start } from "./harness.mjs";
 
 const gateway = await start();
@@ -76,4 +77,27 @@ test("a rule's types of token", async () => {
   const { status } = await account("typed", { own: { jwksUrl: `${first.url}/keys`, claims: sub("client"), tokenTypes: ["at+jwt"] } });
   assert.equal(await status(await first.mint({ sub: "client" })), 401);
   assert.equal(await status(await first.mint({ sub: "client" }, { typ: "at+jwt" })), 200);
+});
+
+test("a key that is published with its private half checks nothing, and operators are told", async (t) => {
+  const { publicKey, privateKey } = await generateKeyPair("ES256", { extractable: true });
+  const whole = { ...(await exportJWK(privateKey)), kid: "whole" };
+  const twin = { ...(await exportJWK(publicKey)), kid: "twin" };
+  const issuer = await server(() => ({ body: { keys: [whole, twin] } }));
+  t.after(() => issuer.stop());
+  const { status } = await account("exposed", { own: { jwksUrl: `${issuer.url}/keys`, claims: sub("client") } });
+  const operate = async (call, body) => {
+    const answer = await fetch(`${gateway.url}/ng/api/scim/account/exposed/${call}`, { method: "POST", headers: { "x-api-key": gateway.rootKey }, body: JSON.stringify(body) });
+    return { status: answer.status, text: await answer.text() };
+  };
+  for (const kid of ["whole", "twin"]) {
+    const token = await new SignJWT({ sub: "client" }).setProtectedHeader({ alg: "ES256", kid }).setExpirationTime("1h").sign(privateKey);
+    assert.equal(await status(token), 401);
+    if (kid === "whole") assert.match((await operate(".explain", { token })).text, /private half/);
+  }
+  const shown = await operate(".jwks", { url: `${issuer.url}/keys` });
+  const { keys } = JSON.parse(shown.text);
+  assert.deepEqual(keys.map(({ usable }) => usable), [false, false]);
+  assert.match(keys[0].problem, /private half \(d\)/);
+  assert.ok(!shown.text.includes(whole.d));
 });

@@ -24,7 +24,7 @@ export function JwksTest({ url }) {
             ${found.keys.map((key) => html`
               <tr>
                 <td><code>${key.kid ?? "–"}</code></td><td>${key.kty ?? "–"}</td><td>${key.alg ?? "any of its type"}</td><td>${key.use ?? "–"}</td>
-                <td><${Badge} kind=${key.usable ? "good" : "bad"}>${key.usable ? "usable" : "not usable"}<//></td>
+                <td><${Badge} kind=${key.usable ? "good" : "bad"}>${key.usable ? "usable" : "not usable"}<//>${key.problem && html` <span class="small">${key.problem}</span>`}</td>
               </tr>`)}
           <//>`}
       </div>

@@ -1,4 +1,4 @@
-//! Nobody gets more than he has: trust rules, and the origin's secret.
+//! Privileges: trust rules lend no more than their writers have, and the origin's secret stays with its origin.
 #![allow(
     missing_docs,
     unreachable_pub,
@@ -76,7 +76,7 @@ fn a_trust_rule_names_only_a_service_account_whose_permissions_its_writer_has() 
 }
 
 #[test]
-fn a_trust_rule_is_changed_only_by_who_has_the_permissions_that_it_lends() {
+fn a_trust_rule_is_changed_only_by_callers_with_the_permissions_that_it_lends() {
     let mut account = account();
     account.ok("PUT", RULE, named_rule("provisioner", "client"));
     account.ok("PUT", SETTINGS, default_rule("provisioner"));
@@ -121,7 +121,7 @@ fn a_trust_rule_is_changed_only_by_who_has_the_permissions_that_it_lends() {
     let gone = account.ok("PUT", SETTINGS, json!([restore(setting::JWKS_URL)]));
     assert_eq!(gone[0]["updateStatus"], true);
     assert!(Published::of(&account.document).rules.is_empty());
-    // A rule that is not complete is completed by who has its permissions.
+    // Completing a rule needs its permissions too.
     account.refused(
         403,
         "NG_ACCESS_DENIED",
@@ -131,7 +131,7 @@ fn a_trust_rule_is_changed_only_by_who_has_the_permissions_that_it_lends() {
     );
 }
 
-/// What the gateway would send to a host.
+/// The `Authorization` that the gateway would send to its origin.
 fn sent(account: &Account) -> Option<String> {
     let directory = Published::of(&account.document).directory;
     let (url, sealed) = (directory.origin_url?, directory.origin_authorization?);

@@ -40,7 +40,7 @@ impl Account {
             Some(Route::Admin(route)) => route,
             other => panic!("{path}: {other:?}"),
         };
-        self.calls += 1;
+        self.calls = self.calls.wrapping_add(1);
         let body = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
         let outcome = handle(
             &self.document,
