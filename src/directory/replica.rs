@@ -360,10 +360,11 @@ struct Shown {
 
 impl Shown {
     fn of(kind: Kind, shown: &Value, base: &str) -> Option<Self> {
-        let mut resource = shown.as_object()?.clone();
-        let id = resource.get("id").and_then(Value::as_str).filter(|id| is_path_segment(id))?.to_owned();
-        let meta = match resource.shift_remove("meta") {
-            Some(Value::Object(mut meta)) => {
+        let object = shown.as_object()?;
+        let id = object.get("id").and_then(Value::as_str).filter(|id| is_path_segment(id))?.to_owned();
+        let meta = match object.get("meta") {
+            Some(Value::Object(meta)) => {
+                let mut meta = meta.clone();
                 meta.shift_remove("location");
                 meta.insert("resourceType".into(), kind.name().into());
                 Value::Object(meta).to_string()
@@ -371,11 +372,12 @@ impl Shown {
             _ => Value::Object(Map::from_iter([("resourceType".to_owned(), Value::from(kind.name()))]))
                 .to_string(),
         };
-        let members = resource.shift_remove("members");
-        let members = members.as_ref().and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        let members = object.get("members").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
         let members = members.iter().filter_map(member).collect();
-        resource.shift_remove("groups");
-        let mut body = Value::Object(resource);
+        // Without a copy of the members, which can be most of the resource.
+        let own = |(name, _): &(&String, &Value)| !matches!(name.as_str(), "meta" | "members" | "groups");
+        let mut body: Value =
+            object.iter().filter(own).map(|(name, value)| (name.clone(), value.clone())).collect();
         relocate(&mut body, base, OPEN_BASE);
         let Value::Object(body) = body else { return None };
         Some(Self { id, body, meta, members })

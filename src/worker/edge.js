@@ -1,6 +1,9 @@
 // What crosses between the host and Wasm, in as few calls as possible: each call costs as much as a
 // hundred bytes of what it carries. Texts go over in one piece, their parts behind each other.
 
+import { LONG, outgoing } from "./outgoing.js";
+import { busy } from "./refuse.js";
+
 const CALL = "x-scim-edge-call";
 const OWN = "x-scim-edge-own";
 const REQUEST_ID = "x-request-id";
@@ -39,13 +42,20 @@ export function place(request) {
 
 /** An answer; `headers` are lines, names and values in turn. */
 export function respond(status, headers, body) {
+  if (body !== undefined && body.length > LONG) return respondLong(status, headers, body);
   // A copy: the view is of Wasm's memory.
-  return respondHeld(status, headers, body === undefined ? null : body.slice());
+  return new Response(body === undefined ? null : body.slice(), { status, headers: headersOf(headers) });
 }
 
 /** The same, with a text that has never been in Wasm's memory. */
 export function respondHeld(status, headers, body) {
+  if (body !== null && body.length > LONG) return respondLong(status, headers, encoder.encode(body));
   return new Response(body, { status, headers: headersOf(headers) });
+}
+
+function respondLong(status, headers, body) {
+  const stream = outgoing(body.slice());
+  return stream === undefined ? busy() : new Response(stream, { status, headers: headersOf(headers) });
 }
 
 /** Headers by their names, of lines. */

@@ -8,13 +8,19 @@ const HEADERS = {
 };
 const DETAIL =
   "The gateway had to start again while it answered. If this was a write, its outcome is unknown: read the resource before sending it again";
+const BUSY = "Too many long answers are on their way to slow readers: ask for fewer resources (count) or attributes, or again in a moment";
 const SCIM = /^(?:\/gateway)?\/+ng\/api\/scim\//;
+
+const scimError = (status, detail) => ({ schemas: ["urn:ietf:params:scim:api:messages:2.0:Error"], status: String(status), detail });
+
+/** The answer in the place of one that is too long for the moment. */
+export const busy = () => new Response(JSON.stringify(scimError(503, BUSY)), { status: 503, headers: { ...HEADERS, "content-type": "application/scim+json" } });
 
 /** The answer to a call whose memory was lost, in the format of its path. */
 export function unavailable(request, requestId) {
   const isScim = SCIM.test(new URL(request.url).pathname);
   const body = isScim
-    ? { schemas: ["urn:ietf:params:scim:api:messages:2.0:Error"], status: "503", detail: DETAIL }
+    ? scimError(503, DETAIL)
     : { status: "ERROR", code: "SERVICE_UNAVAILABLE", message: DETAIL, correlationId: requestId, detailedMessage: null, responseMessages: [], metadata: null };
   const type = isScim ? "application/scim+json" : "application/json";
   return new Response(JSON.stringify(body), { status: 503, headers: { ...HEADERS, "content-type": type, "x-request-id": requestId } });

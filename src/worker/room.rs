@@ -8,7 +8,7 @@ use crate::environment::now_ms;
 use std::cell::RefCell;
 
 /// What all of them may hold together, in bytes.
-const ALL: usize = 24 << 20;
+const ALL: usize = 16 << 20;
 
 /// What each may hold without being counted, in bytes: nearly every body and answer is shorter.
 pub(crate) const FREE: usize = 64 << 10;

@@ -33,6 +33,7 @@ function State({ of, reload }) {
     return sentence;
   };
   const copies = of.mode === "copy";
+  const setAside = (of.setAside?.users ?? 0) + (of.setAside?.groups ?? 0);
   return html`
     <section class="card" aria-label="State">
       <div class="heading">
@@ -51,7 +52,8 @@ function State({ of, reload }) {
         ${copies && html`
           <div><dt>Last compared</dt><dd title=${of.syncedAt && dateOf(of.syncedAt)}>${of.ageSeconds === null ? "never" : `${span(of.ageSeconds)} ago`}</dd></div>
           <div><dt>May be as old as</dt><dd>${span(of.maxStalenessSeconds)}</dd></div>
-          <div><dt>Unknown outcomes</dt><dd class=${of.unknownOutcomes ? "bad-text" : ""}>${count(of.unknownOutcomes)}</dd></div>`}
+          <div><dt>Unknown outcomes</dt><dd class=${of.unknownOutcomes ? "bad-text" : ""}>${count(of.unknownOutcomes)}</dd></div>
+          ${setAside > 0 && html`<div><dt>Set aside</dt><dd class="bad-text" title="Resources of the origin whose ids no path can carry">${count(setAside)}</dd></div>`}`}
       </dl>
       ${of.unknownOutcomes > 0 && html`<p class="small quiet">Writes whose answer the origin owes; reads of these resources go to it until it is known.</p>`}
       ${of.fill && html`<${Fill} fill=${of.fill} />`}
