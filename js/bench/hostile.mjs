@@ -25,7 +25,14 @@ function origin() {
     const chunk = Buffer.from((request.url.includes("/brackets/") ? "[]," : `{"id":"a","x":"${"x".repeat(100)}"},`).repeat(4096));
     const most = request.url.includes("/brackets/") ? 7 * MIB : 64 * MIB;
     for (let sent = 0; sent < most && !response.destroyed; sent += chunk.length) {
-      if (!response.write(chunk)) await Promise.race([new Promise((resolve) => response.once("drain", resolve)), new Promise((resolve) => response.once("close", resolve))]);
+      if (response.write(chunk)) continue;
+      await new Promise((resolve) => {
+        const goOn = () => {
+          response.off("drain", goOn).off("close", goOn);
+          resolve();
+        };
+        response.on("drain", goOn).on("close", goOn);
+      });
     }
     response.end("{}]}");
   });
@@ -48,7 +55,8 @@ const percentile = (times, share) => [...times].sort((a, b) => a - b)[Math.min(t
 
 /**
  * Runs it against a gateway: `url`, `rootKey`, and `memory()` in bytes. Returns what was found in each phase:
- * `{ phase, resident, requests, failures, p50, p99, statuses }`, of which `statuses` are the hostile requests' own.
+ * `{ phase, resident, requests, failed, p50, p99, statuses }`: `failed` counts the ordinary requests that failed by their
+ * statuses, `statuses` are the hostile requests' own.
  */
 export async function hostile({ url, rootKey, memory, accounts = 50, each = 60, seconds = 5, say = () => {} }) {
   const bad = await origin();
@@ -101,27 +109,27 @@ export async function hostile({ url, rootKey, memory, accounts = 50, each = 60, 
   try {
     let running = true;
     let times = [];
-    let failures = 0;
+    let failed = {};
     const traffic = ordinary.map(async ({ get, call, id }, n) => {
       for (let turn = n; running; turn += 1) {
         const begun = performance.now();
-        const answer = await (turn % 5 ? get(`/Users/${id}`) : call("PUT", `/Users/${id}`, { schemas: [USER], userName: "ann", title: String(turn) })).catch(() => ({ status: 0 }));
+        const answer = await (turn % 5 ? get(`/Users/${id}`) : call("PUT", `/Users/${id}`, { schemas: [USER], userName: "ann", title: String(turn) })).catch(({ cause, message }) => ({ status: cause?.code ?? message }));
         times.push(performance.now() - begun);
-        if (answer.status !== 200) failures += 1;
+        if (answer.status !== 200) failed[answer.status] = (failed[answer.status] ?? 0) + 1;
         await sleep(50);
       }
     });
     const phase = async (name, work) => {
-      [times, failures] = [[], 0];
+      [times, failed] = [[], {}];
       let most = memory() ?? 0;
       const watch = setInterval(() => (most = Math.max(most, memory() ?? 0)), 100);
       const answers = await work();
       clearInterval(watch);
       const statuses = {};
       for (const { status } of answers) statuses[status] = (statuses[status] ?? 0) + 1;
-      const one = { phase: name, resident: Math.max(most, memory() ?? 0), requests: times.length, failures, p50: percentile(times, 0.5), p99: percentile(times, 0.99), statuses };
+      const one = { phase: name, resident: Math.max(most, memory() ?? 0), requests: times.length, failed, p50: percentile(times, 0.5), p99: percentile(times, 0.99), statuses };
       found.push(one);
-      say(`${name}: ${Math.round(one.resident / 1e6)} MB resident; ordinary: ${one.requests}, ${one.failures} failed, p50 ${one.p50.toFixed(1)} ms, p99 ${one.p99.toFixed(1)} ms; answered ${JSON.stringify(statuses)}`);
+      say(`${name}: ${Math.round(one.resident / 1e6)} MB resident; ordinary: ${one.requests}, ${JSON.stringify(failed)} failed, p50 ${one.p50.toFixed(1)} ms, p99 ${one.p99.toFixed(1)} ms; answered ${JSON.stringify(statuses)}`);
     };
     const wait = () => sleep(seconds * 1000).then(() => []);
     await phase("before", wait);

@@ -10,6 +10,10 @@ use std::cell::RefCell;
 /// What all of them may hold together, in bytes.
 const ALL: usize = 16 << 20;
 
+/// What the oldest of them can always come to, in bytes: an answer of an origin's. Else many that have some of it could all
+/// wait for each other.
+const ONE: usize = 9 << 20;
+
 /// What each may hold without being counted, in bytes: nearly every body and answer is shorter.
 pub(crate) const FREE: usize = 64 << 10;
 
@@ -35,8 +39,10 @@ thread_local! {
 impl Book {
     fn set(&mut self, number: u64, bytes: usize, all: usize, now_ms: i64) -> bool {
         self.held.retain(|held| held.until > now_ms);
-        let others = self.held.iter().filter(|held| held.number != number).map(|held| held.bytes);
-        if others.fold(bytes, usize::saturating_add) > all {
+        let others = self.held.iter().filter(|held| held.number != number);
+        let oldest = others.clone().min_by_key(|held| held.number).filter(|held| held.number < number);
+        let reserved = oldest.map_or(0, |held| ONE.saturating_sub(held.bytes));
+        if others.map(|held| held.bytes).fold(bytes, usize::saturating_add).saturating_add(reserved) > all {
             return false;
         }
         let until = now_ms.saturating_add(HELD_MS);

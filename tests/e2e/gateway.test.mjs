@@ -241,15 +241,24 @@ test("keys that cannot be had are 503 with Retry-After, whatever the issuer does
   }
 });
 
-test("an answer is whole, however long: longer than what crosses in one piece, and than the platform's limit for that", async () => {
+test("an answer is whole where it is longer than what crosses in one piece; one that would be too long has fewer resources and says so", async () => {
   const client = await gateway.account("long");
   const title = "x".repeat(900_000);
   for (let n = 0; n < 40; n += 1) assert.equal((await client.call("POST", "/Users", { userName: `u${n}`, title })).status, 201);
-  for (const count of [1, 2, 40]) {
+  for (const [count, shown] of [[1, 1], [2, 2], [40, 4]]) {
     const { status, headers, body } = await client.get(`/Users?count=${count}`);
     assert.equal(status, 200);
     assert.equal(headers.get("cache-status"), "scim-edge; hit");
     assert.ok(headers.get("x-request-id"));
-    assert.deepEqual(body.Resources.map((user) => user.title === title), Array(count).fill(true));
+    assert.equal(body.itemsPerPage, shown);
+    assert.deepEqual(body.Resources.map((user) => user.title === title), Array(shown).fill(true));
   }
+  const names = [];
+  for (let start = 1; start <= 40; ) {
+    const { body } = await client.get(`/Users?count=1000&startIndex=${start}`);
+    assert.equal(body.totalResults, 40);
+    names.push(...body.Resources.map(({ userName }) => userName));
+    start += body.itemsPerPage;
+  }
+  assert.deepEqual(names, Array.from({ length: 40 }, (_, n) => `u${n}`));
 });
