@@ -124,7 +124,8 @@ impl Change<'_> {
 
     /// A single value: parts that are not named stay, those that are named without a value go.
     fn set(self, parent: &mut Map<String, Value>) -> Result<(), Error> {
-        let Self { reader, verb, value, .. } = self;
+        let Self { reader, verb, .. } = self;
+        let value = reader.one(self.value);
         let attribute = self.place.attribute;
         let name = &attribute.name;
         let new = reader.convert(attribute, value, name)?;

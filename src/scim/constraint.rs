@@ -40,6 +40,16 @@ impl<'a> Reader<'a> {
         }
         let known =
             |urn: &str| urn.eq_ignore_ascii_case(core) || self.schemas.extension(self.kind, urn).is_some();
+        for (name, value) in body {
+            let has_attributes = value.as_object().is_some_and(|members| !members.is_empty());
+            if let (true, Some(extension)) = (has_attributes, self.schemas.extension(self.kind, name))
+                && !urns.iter().any(|urn| urn.eq_ignore_ascii_case(&extension.id))
+            {
+                let sentence =
+                    format!("schemas must contain {}: the body has attributes of it", extension.id);
+                return Err(invalid(sentence));
+            }
+        }
         match urns.iter().find(|urn| !known(urn)) {
             Some(urn) => {
                 let kind = self.kind.name();

@@ -62,8 +62,12 @@ impl Reader<'_> {
                 return self.convert_complex_text(attribute, text, path);
             }
             (Type::Boolean, Value::Bool(_)) => value.clone(),
-            (Type::Boolean, Value::String(text)) if text.eq_ignore_ascii_case("true") => Value::Bool(true),
-            (Type::Boolean, Value::String(text)) if text.eq_ignore_ascii_case("false") => Value::Bool(false),
+            (Type::Boolean, Value::String(text)) if tolerant && text.eq_ignore_ascii_case("true") => {
+                Value::Bool(true)
+            }
+            (Type::Boolean, Value::String(text)) if tolerant && text.eq_ignore_ascii_case("false") => {
+                Value::Bool(false)
+            }
             (Type::Integer, Value::Number(number)) if is_whole(number) => value.clone(),
             (Type::Decimal, Value::Number(_)) => value.clone(),
             (Type::Integer | Type::Decimal, Value::String(text)) if tolerant => {

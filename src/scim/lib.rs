@@ -1,5 +1,6 @@
 //! RFC 7643 and RFC 7644 without a host: schemas, filters, PATCH, projection, errors, endpoints.
 
+pub mod canonical;
 mod change;
 mod compare;
 mod constraint;

@@ -78,7 +78,7 @@ fn split_object(
     changes: &mut Vec<MemberChange>,
 ) -> Option<Option<Operation>> {
     let mut rest = Map::new();
-    for (name, value) in operation.value.as_object()? {
+    for (name, value) in reader.one(&operation.value).as_object()? {
         match reader.find(name) {
             Some(place) if is_members(&place) => {
                 if place.sub.is_some() {

@@ -67,7 +67,11 @@ pub(crate) fn path(text: &str, options: Options) -> Result<Path, Error> {
     let mut attribute = parser.attribute().map_err(invalid)?;
     let mut filter = None;
     if parser.lexer.peek() == Some(b'[') {
-        filter = Some(parser.brackets(&attribute, 0).map_err(|m| m.into_error(ScimType::InvalidFilter))?);
+        let brackets = parser.brackets(&attribute, 0);
+        // A text that ends within the brackets is no path; a filter that is whole and wrong is no filter.
+        let is_cut_off = parser.lexer.peek().is_none();
+        let kind = if is_cut_off { ScimType::InvalidPath } else { ScimType::InvalidFilter };
+        filter = Some(brackets.map_err(|mistake| mistake.into_error(kind))?);
         attribute.sub = parser.sub_attribute().map_err(invalid)?;
     }
     parser.end().map_err(invalid)?;

@@ -8,7 +8,7 @@ use crate::change::Change;
 use crate::dialect::Dialect;
 use crate::error::{Error, ScimType};
 use crate::path::Path;
-use crate::schema::{Mutability, Schema};
+use crate::schema::Schema;
 use crate::validate::{Place, Reader, invalid, is_unassigned, shown, within};
 use serde_json::{Map, Value};
 
@@ -120,7 +120,7 @@ fn parse_operation(operation: &Value, dialect: Dialect) -> Result<Operation, Err
 
 fn apply(reader: &Reader<'_>, operation: &Operation, resource: &mut Map<String, Value>) -> Result<(), Error> {
     let Some(path) = &operation.path else {
-        let Value::Object(members) = &operation.value else {
+        let Value::Object(members) = reader.one(&operation.value) else {
             return Err(invalid("without a path, value must be an object of attributes"));
         };
         return members
@@ -141,12 +141,7 @@ fn apply(reader: &Reader<'_>, operation: &Operation, resource: &mut Map<String, 
             format!("{} is not an attribute of {}", shown(&path.attribute.to_string()), reader.kind.name());
         return Err(Error::new(ScimType::InvalidPath, sentence));
     };
-    for attribute in [Some(place.attribute), place.sub].into_iter().flatten() {
-        if attribute.mutability == Mutability::ReadOnly {
-            let sentence = format!("{} cannot be changed", attribute.name);
-            return Err(Error::new(ScimType::Mutability, sentence));
-        }
-    }
+    place.refuse_read_only()?;
     if !place.is_settable() {
         return Ok(());
     }
@@ -178,8 +173,7 @@ fn apply_member(
         return apply(reader, &Operation { verb, path: Some(path), value: value.clone() }, resource);
     }
     match reader.find(name) {
-        // Clients send back what they read: `id`, `meta`, `groups`.
-        Some(place) if !place.is_settable() => Ok(()),
+        Some(place) if !place.is_settable() => ignore(reader, place),
         Some(place) => change_all(reader, verb, place, value, resource),
         None => reader.unknown(name),
     }
@@ -199,17 +193,23 @@ fn apply_extension(
         }
         return Ok(());
     }
-    let Value::Object(members) = value else {
+    let Value::Object(members) = reader.one(value) else {
         return Err(invalid(format!("{} must be an object", extension.id)));
     };
     for (name, value) in members {
         match reader.find_in(&extension.id, name) {
-            Some(place) if !place.is_settable() => {}
+            Some(place) if !place.is_settable() => ignore(reader, place)?,
             Some(place) => change_all(reader, verb, place, value, resource)?,
             None => reader.unknown(&format!("{}:{name}", extension.id))?,
         }
     }
     Ok(())
+}
+
+/// Passes over an attribute that a client cannot set. Clients send back the `id`, `meta` and `groups` that they
+/// read; strictly read, that is an operation on a readOnly attribute.
+fn ignore(reader: &Reader<'_>, place: Place<'_>) -> Result<(), Error> {
+    if reader.dialect.is_tolerant() { Ok(()) } else { place.refuse_read_only() }
 }
 
 fn change_all(

@@ -85,7 +85,7 @@ pub struct Path {
 
 impl Path {
     /// Reads a path, its filter with `options`; one that cannot be read is `invalidPath`, and
-    /// `invalidFilter` where the mistake is inside the brackets.
+    /// `invalidFilter` if the brackets are whole and the mistake is inside them.
     pub fn parse(text: &str, options: Options) -> Result<Self, Error> {
         parser::path(text, options)
     }
@@ -171,6 +171,11 @@ mod tests {
         let kind = |text: &str| Path::parse(text, Options::TOLERANT).unwrap_err().scim_type;
         assert_eq!(kind("emails[type eq \"work\"].a.b"), Some(ScimType::InvalidPath));
         assert_eq!(kind("emails[type xx \"work\"]"), Some(ScimType::InvalidFilter));
+        for cut_off in
+            ["emails[", "emails[type", "emails[type eq", "emails[type eq \"work\"", "emails[type eq \"work]"]
+        {
+            assert_eq!(kind(cut_off), Some(ScimType::InvalidPath), "{cut_off}");
+        }
         assert_eq!(kind(""), Some(ScimType::InvalidPath));
     }
 }

@@ -38,6 +38,17 @@ impl Place<'_> {
         is_settable(self.attribute) && self.sub.is_none_or(is_settable)
     }
 
+    /// RFC 7644 §3.5.2: an operation on a readOnly attribute is refused.
+    pub(crate) fn refuse_read_only(&self) -> Result<(), Error> {
+        for attribute in [Some(self.attribute), self.sub].into_iter().flatten() {
+            if attribute.mutability == Mutability::ReadOnly {
+                let sentence = format!("{} cannot be changed", attribute.name);
+                return Err(Error::new(ScimType::Mutability, sentence));
+            }
+        }
+        Ok(())
+    }
+
     /// The one path that this place has, however it was written.
     fn path(&self) -> String {
         let path = AttributePath {
@@ -79,7 +90,7 @@ impl<'a> Reader<'a> {
         Ok(resource)
     }
 
-    fn read(&self, body: &Map<String, Value>) -> Result<Map<String, Value>, Error> {
+    pub(crate) fn read(&self, body: &Map<String, Value>) -> Result<Map<String, Value>, Error> {
         self.check_schemas(body)?;
         let mut resource = Map::new();
         resource.insert("schemas".into(), Value::Array(Vec::new()));
@@ -110,7 +121,7 @@ impl<'a> Reader<'a> {
             return once("schemas".to_owned());
         }
         if let Some(extension) = self.schemas.extension(self.kind, name) {
-            let Value::Object(members) = value else {
+            let Value::Object(members) = self.one(value) else {
                 return if is_unassigned(value) {
                     Ok(())
                 } else {
@@ -171,6 +182,17 @@ impl<'a> Reader<'a> {
             None => None,
         };
         Some(Place { extension, attribute, sub })
+    }
+
+    /// A single value that a client sent as a list of one.
+    pub(crate) fn one<'v>(&self, value: &'v Value) -> &'v Value {
+        match value {
+            Value::Array(items) if self.dialect.is_tolerant() => match items.as_slice() {
+                [one] => one,
+                _ => value,
+            },
+            _ => value,
+        }
     }
 
     pub(crate) fn unknown(&self, name: &str) -> Result<(), Error> {
