@@ -10,6 +10,15 @@ use std::collections::BTreeMap;
 /// The document's format; a reader refuses a newer one.
 pub const FORMAT: u32 = 1;
 
+/// The defaults of settings that a new account has. An account keeps those that it was made with.
+pub const DEFAULTS: u32 = 1;
+
+// serde passes a reference.
+#[allow(clippy::trivially_copy_pass_by_ref)]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
+}
+
 /// An account.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -20,6 +29,9 @@ pub struct Document {
     pub account: String,
     /// Grows with every change.
     pub version: u64,
+    /// Which defaults of settings the account has: [`DEFAULTS`] when it was made, 0 before these were counted.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub defaults: u32,
     /// Milliseconds since the epoch.
     pub created_at: i64,
     /// Set values by identifier; a setting that is not here has its default.
@@ -131,6 +143,7 @@ impl Document {
             account: account.to_owned(),
             // Above every version of an account of this name that was deleted before.
             version: u64::try_from(now_ms).unwrap_or(0),
+            defaults: DEFAULTS,
             created_at: now_ms,
             settings: BTreeMap::new(),
             jwt_rules: BTreeMap::new(),
@@ -178,6 +191,11 @@ impl Document {
 
     /// A setting's effective value.
     pub fn effective<'a>(&'a self, definition: &'a Definition) -> Option<&'a str> {
-        self.value(definition.identifier).or(definition.default)
+        self.value(definition.identifier).or_else(|| self.default_of(definition))
+    }
+
+    /// A setting's default in this account.
+    pub fn default_of(&self, definition: &Definition) -> Option<&'static str> {
+        definition.earlier.filter(|_| self.defaults == 0).or(definition.default)
     }
 }

@@ -8,6 +8,7 @@ use scim_edge_policy::credentials::{ApiKey, ApiKeyKind};
 use scim_edge_policy::encoding::{decode, encode};
 use scim_edge_policy::permission::Permissions;
 use scim_edge_policy::rule::{ClaimMatch, DEFAULT_SKEW_SECONDS, TrustRule};
+use scim_edge_scim::dialect::UnknownMembers;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -80,6 +81,16 @@ pub struct DirectorySettings {
     /// Whether a PATCH is answered without the resource.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub patch_without_body: bool,
+    /// Whether writes are put into RFC 7644's form for the origin. A field of its own, since the readers of
+    /// earlier versions do not know this supplement.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dialect_supplement: Option<bool>,
+    /// Whether only one group may have a name.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unique_group_names: bool,
+    /// What becomes of members that the directory does not have.
+    #[serde(default, skip_serializing_if = "is_refuse")]
+    pub unknown_members: UnknownMembers,
     /// How long entries of the audit are kept.
     #[serde(default = "audit_retention_days", skip_serializing_if = "is_usual_retention")]
     pub audit_retention_days: u32,
@@ -96,6 +107,23 @@ fn deleted_retention_days() -> u32 {
 #[allow(clippy::trivially_copy_pass_by_ref)]
 fn is_usual_deleted_retention(days: &u32) -> bool {
     *days == deleted_retention_days()
+}
+
+// serde passes a reference.
+#[allow(clippy::trivially_copy_pass_by_ref)]
+fn is_refuse(members: &UnknownMembers) -> bool {
+    *members == UnknownMembers::Refuse
+}
+
+impl DirectorySettings {
+    /// Whether the gateway adds a feature to an origin that lacks it.
+    pub fn adds(&self, supplement: Supplement) -> bool {
+        match supplement {
+            // What was published before this supplement says nothing of it.
+            Supplement::Dialect => self.dialect_supplement.unwrap_or(!self.supplements.is_empty()),
+            other => self.supplements.contains(&other),
+        }
+    }
 }
 
 fn audit_retention_days() -> u32 {
@@ -163,7 +191,13 @@ impl Published {
                 supplements: items(s::SUPPLEMENTS)
                     .iter()
                     .filter_map(|name| Supplement::from_name(name))
+                    .filter(|supplement| *supplement != Supplement::Dialect)
                     .collect(),
+                dialect_supplement: Some(items(s::SUPPLEMENTS).iter().any(|name| name == "dialect")),
+                unique_group_names: value(s::GROUP_NAMES).as_deref() == Some("unique"),
+                unknown_members: value(s::UNKNOWN_MEMBERS)
+                    .and_then(|name| UnknownMembers::from_name(&name))
+                    .unwrap_or_default(),
                 hidden_attributes: items(s::HIDDEN_ATTRIBUTES),
                 patch_without_body: value(s::PATCH_ANSWER).as_deref() == Some("empty"),
                 audit_retention_days: number(s::AUDIT_RETENTION).unwrap_or_else(audit_retention_days),

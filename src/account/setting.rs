@@ -51,6 +51,10 @@ pub const AUDIT_RETENTION: &str = "scim_audit_retention_days";
 pub const DELETED_RETENTION: &str = "scim_deleted_retention_days";
 /// How strictly SCIM is read.
 pub const DIALECT: &str = "scim_dialect";
+/// Whether only one group may have a name.
+pub const GROUP_NAMES: &str = "scim_group_names";
+/// What becomes of members that the directory does not have.
+pub const UNKNOWN_MEMBERS: &str = "scim_unknown_members";
 
 /// The value of [`ORIGIN_AUTHORIZATION`] that sends the caller's own.
 pub const PASSTHROUGH: &str = "passthrough";
@@ -69,6 +73,8 @@ pub struct Definition {
     pub group: &'static str,
     /// Its value where none is set.
     pub default: Option<&'static str>,
+    /// The same in accounts that were made before the default was another.
+    pub earlier: Option<&'static str>,
     /// The values there are, where they are few.
     pub allowed: &'static [&'static str],
     /// Stored sealed, never shown.
@@ -118,7 +124,7 @@ pub fn definition(identifier: &str) -> Option<&'static Definition> {
 }
 
 /// Every setting.
-pub static DEFINITIONS: [Definition; 19] = [
+pub static DEFINITIONS: [Definition; 21] = [
     Definition {
         url: true,
         ..define(JWKS_URL, "SCIM JWT token jwks keys public URL", JWT_GROUP, None, is_url)
@@ -167,7 +173,7 @@ pub static DEFINITIONS: [Definition; 19] = [
         SUPPLEMENTS,
         "What the gateway adds to a SCIM origin that lacks it",
         EDGE_GROUP,
-        Some("bulk, patch, etag, sort, filter, cursor, projection"),
+        Some("bulk, patch, etag, sort, filter, cursor, projection, dialect"),
         is_supplements,
     ),
     define(
@@ -216,6 +222,27 @@ pub static DEFINITIONS: [Definition; 19] = [
         allowed: &["tolerant", "strict"],
         ..define(DIALECT, "How strictly SCIM is read", EDGE_GROUP, Some("tolerant"), |_, _, _| Ok(()))
     },
+    Definition {
+        allowed: &["unique", "any"],
+        earlier: Some("any"),
+        ..define(
+            GROUP_NAMES,
+            "Whether SCIM groups may share a name",
+            EDGE_GROUP,
+            Some("unique"),
+            |_, _, _| Ok(()),
+        )
+    },
+    Definition {
+        allowed: &["refuse", "accept", "ignore"],
+        ..define(
+            UNKNOWN_MEMBERS,
+            "What becomes of SCIM members that do not exist",
+            EDGE_GROUP,
+            Some("refuse"),
+            |_, _, _| Ok(()),
+        )
+    },
 ];
 
 const fn define(
@@ -226,7 +253,18 @@ const fn define(
     check: fn(&str, &Document, bool) -> Result<(), String>,
 ) -> Definition {
     let edit = Permission::SettingEdit;
-    Definition { identifier, name, group, default, allowed: &[], secret: false, edit, url: false, check }
+    Definition {
+        identifier,
+        name,
+        group,
+        default,
+        earlier: None,
+        allowed: &[],
+        secret: false,
+        edit,
+        url: false,
+        check,
+    }
 }
 
 /// The members of a comma-separated list.

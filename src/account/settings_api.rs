@@ -181,7 +181,7 @@ fn setting(document: &Document, definition: &Definition) -> Value {
         "allowedValues": (!definition.allowed.is_empty()).then_some(definition.allowed),
         "allowOverrides": false,
         "value": shown(document, definition),
-        "defaultValue": definition.default,
+        "defaultValue": document.default_of(definition),
         "settingSource": if set { "ACCOUNT" } else { "DEFAULT" },
         "isSettingEditable": true,
         "allowedScopes": ["ACCOUNT"],

@@ -20,12 +20,22 @@ pub enum Supplement {
     Cursor,
     /// `attributes` and `excludedAttributes` (RFC 7644 §3.9).
     Projection,
+    /// RFC 7644's form of what identity providers send in their own.
+    Dialect,
 }
 
 impl Supplement {
     /// All of them.
-    pub const ALL: [Self; 7] =
-        [Self::Bulk, Self::Patch, Self::Etag, Self::Sort, Self::Filter, Self::Cursor, Self::Projection];
+    pub const ALL: [Self; 8] = [
+        Self::Bulk,
+        Self::Patch,
+        Self::Etag,
+        Self::Sort,
+        Self::Filter,
+        Self::Cursor,
+        Self::Projection,
+        Self::Dialect,
+    ];
 
     /// Its name in the setting.
     pub fn name(self) -> &'static str {
@@ -37,6 +47,7 @@ impl Supplement {
             Self::Filter => "filter",
             Self::Cursor => "cursor",
             Self::Projection => "projection",
+            Self::Dialect => "dialect",
         }
     }
 
@@ -45,7 +56,9 @@ impl Supplement {
         Self::ALL.into_iter().find(|one| one.name() == name)
     }
 
+    /// What documents say that were published before there was a choice; readers of earlier versions do not know
+    /// [`Self::Dialect`].
     pub(crate) fn all() -> Vec<Self> {
-        Self::ALL.to_vec()
+        Self::ALL.into_iter().filter(|one| *one != Self::Dialect).collect()
     }
 }

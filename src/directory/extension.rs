@@ -4,6 +4,7 @@ use crate::list::read_object;
 use crate::message::{Failure, Request, Response};
 use crate::sql::{Sql, SqlError};
 use crate::store::{Store, number};
+use crate::unique::unenforceable;
 use scim_edge_scim::definitions::ENTERPRISE_USER;
 use scim_edge_scim::discovery::schema_resource;
 use scim_edge_scim::endpoint::Kind;
@@ -47,6 +48,9 @@ pub(crate) fn put<S: Sql>(
     if !schema.id.eq_ignore_ascii_case(urn) {
         return Err(Error::new(ScimType::InvalidValue, "id must be the URN in the path").into());
     }
+    if let Some(sentence) = unenforceable(&schema) {
+        return Err(Error::new(ScimType::InvalidValue, sentence).into());
+    }
     let core = Kind::ALL.into_iter().any(|kind| schemas.core(kind).id.eq_ignore_ascii_case(urn));
     if core || urn.eq_ignore_ascii_case(ENTERPRISE_USER) {
         return Err(Error::new(ScimType::Mutability, "RFC 7643's own schemas cannot be changed").into());
@@ -57,15 +61,25 @@ pub(crate) fn put<S: Sql>(
         let sentence = format!("an account has at most {EXTENSIONS} schemas of its own");
         return Err(Error::new(ScimType::TooMany, sentence).into());
     }
-    store.sql.query(
-        "INSERT INTO extension (urn, kind, definition) VALUES (?1, ?2, ?3)
-            ON CONFLICT (urn) DO UPDATE SET kind = excluded.kind, definition = excluded.definition, learned = 0",
-        &[
-            schema.id.to_ascii_lowercase().as_str().into(),
-            number(kind).into(),
-            schema.to_json().to_string().as_str().into(),
-        ],
-    )?;
+    store.sql.transaction(|| {
+        store.sql.query(
+            "INSERT INTO extension (urn, kind, definition) VALUES (?1, ?2, ?3)
+                ON CONFLICT (urn) DO UPDATE SET kind = excluded.kind, definition = excluded.definition, learned = 0",
+            &[
+                schema.id.to_ascii_lowercase().as_str().into(),
+                number(kind).into(),
+                schema.to_json().to_string().as_str().into(),
+            ],
+        )?;
+        store.rebuild_unique()?;
+        match store.not_unique(&schema.id)? {
+            Some(name) => {
+                let sentence = format!("{name}: two resources have the same value, so it cannot be unique");
+                Err(Failure::from(Error::new(ScimType::Uniqueness, sentence)))
+            }
+            None => Ok(()),
+        }
+    })?;
     Ok(Response::json(if known { 200 } else { 201 }, schema_resource(&schema, request.base).to_string()))
 }
 
@@ -145,6 +159,9 @@ pub(crate) fn delete<S: Sql>(store: &Store<S>, urn: &str) -> Result<Response, Fa
     if !used.is_empty() {
         return Err(Error::status(409, "resources have attributes of this schema").into());
     }
-    store.sql.query("DELETE FROM extension WHERE urn = ?", &[urn.as_str().into()])?;
+    store.sql.transaction(|| {
+        store.sql.query("DELETE FROM extension WHERE urn = ?", &[urn.as_str().into()])?;
+        store.rebuild_unique()
+    })?;
     Ok(Response::empty(204))
 }

@@ -17,6 +17,7 @@ pub mod deleted;
 pub mod erasure;
 pub mod export;
 mod extension;
+pub mod forward;
 pub mod history;
 pub mod intent;
 mod known_groups;
@@ -43,6 +44,7 @@ pub mod sql;
 mod store;
 mod tables;
 mod time;
+mod unique;
 mod write;
 
 use answers::Answers;
@@ -98,12 +100,20 @@ impl<S: Sql> Directory<S> {
     /// Opens a database, new or of any earlier version.
     pub fn open(sql: S) -> Result<Self, SqlError> {
         let before = tables::migrate(&sql)?;
-        let store =
-            Store { sql: Counted::new(sql), groups: KnownGroups::default(), long: Remembered::default() };
+        let store = Store {
+            sql: Counted::new(sql),
+            groups: KnownGroups::default(),
+            long: Remembered::default(),
+            unique: RefCell::new(Rc::from([])),
+        };
         if (1..tables::FOLDING).contains(&before) {
             store.fold_anew()?;
         }
         let schemas = RefCell::new(Rc::new(extension::load(&store)?));
+        store.load_unique()?;
+        if (1..tables::UNIQUE).contains(&before) && !store.unique.borrow().is_empty() {
+            store.sql.transaction(|| store.rebuild_unique())?;
+        }
         let (replica, unknown) = (Remembered::default(), Remembered::default());
         Ok(Self { store, schemas, answers: Answers::default(), replica, unknown })
     }
@@ -188,14 +198,14 @@ impl<S: Sql> Directory<S> {
                 discovered(request, all, which.as_deref(), "Schema")
             }
             ("PUT", Endpoint::Schemas(Some(urn))) => {
-                let response = extension::put(&self.store, &schemas, request, urn)?;
+                let response = extension::put(&self.store, &schemas, request, urn);
                 self.reload_schemas()?;
-                Ok(response)
+                response
             }
             ("DELETE", Endpoint::Schemas(Some(urn))) => {
-                let response = extension::delete(&self.store, urn)?;
+                let response = extension::delete(&self.store, urn);
                 self.reload_schemas()?;
-                Ok(response)
+                response
             }
             _ => Err(Error::status(405, "This path does not have that method").into()),
         }
@@ -225,7 +235,7 @@ impl<S: Sql> Directory<S> {
 
     fn reload_schemas(&self) -> Result<(), SqlError> {
         *self.schemas.borrow_mut() = Rc::new(extension::load(&self.store)?);
-        Ok(())
+        self.store.load_unique()
     }
 
     fn get(&self, write: &Write<'_, S>, kind: Kind, id: &str) -> Result<Response, Failure> {

@@ -80,19 +80,21 @@ impl<S: Sql> Store<S> {
         Ok(changed)
     }
 
-    /// Those of the ids that no resource has.
-    pub(crate) fn missing(&self, ids: &[&str]) -> Result<Option<String>, SqlError> {
+    /// Those of the ids that no resource has, at least the first of them.
+    pub(crate) fn missing(&self, ids: &[&str], all: bool) -> Result<Vec<String>, SqlError> {
+        let mut missing = Vec::new();
         for chunk in ids.chunks(MEMBERS_AT_ONCE) {
             let list = json!(chunk).to_string();
-            let missing = self.texts(
-                "SELECT value FROM json_each(?) j WHERE NOT EXISTS (SELECT 1 FROM resource WHERE id = j.value) LIMIT 1",
-                &[list.as_str().into()],
-            )?;
-            if let Some(id) = missing.into_iter().next() {
-                return Ok(Some(id));
+            let most = if all { chunk.len() } else { 1 };
+            missing.extend(self.texts(
+                "SELECT value FROM json_each(?) j WHERE NOT EXISTS (SELECT 1 FROM resource WHERE id = j.value) LIMIT ?",
+                &[list.as_str().into(), i64::try_from(most).unwrap_or(i64::MAX).into()],
+            )?);
+            if !all && !missing.is_empty() {
+                break;
             }
         }
-        Ok(None)
+        Ok(missing)
     }
 
     /// The groups that users are in, directly or through groups in groups, by the users' ids.

@@ -1,6 +1,6 @@
 //! Requests and answers.
 
-use scim_edge_scim::dialect::Dialect;
+use scim_edge_scim::dialect::{Dialect, UnknownMembers};
 use scim_edge_scim::discovery::Features;
 use scim_edge_scim::endpoint::{Endpoint, Kind};
 use scim_edge_scim::error::Error;
@@ -33,6 +33,10 @@ pub struct Request<'a> {
     pub features: Features,
     /// Whether a PATCH is answered without the resource (RFC 7644 §3.5.2 leaves the choice).
     pub patch_without_body: bool,
+    /// Whether only one group may have a `displayName`.
+    pub unique_group_names: bool,
+    /// What becomes of members that are not in the directory.
+    pub unknown_members: UnknownMembers,
     /// Milliseconds since the epoch.
     pub now_ms: i64,
     /// Makes fresh identifiers.

@@ -118,7 +118,7 @@ impl<S: Sql> Directory<S> {
         self.store.sql.query("DELETE FROM intent", &[])?;
         // What is stored may have attributes of them.
         self.store.sql.query("UPDATE extension SET learned = 0", &[])?;
-        Ok(())
+        self.rebuild_unique()
     }
 
     /// What the host last told the directory to work by: a text of the host's own.
@@ -171,9 +171,13 @@ impl<S: Sql> Directory<S> {
         self.end_log()?;
         // INVARIANT: a cursor never meets another resource with a number that it holds.
         self.store.set_generation(self.store.generation()?.saturating_add(1))?;
-        for text in
-            ["DELETE FROM member", "DELETE FROM email", "DELETE FROM resource", "UPDATE tally SET count = 0"]
-        {
+        for text in [
+            "DELETE FROM member",
+            "DELETE FROM email",
+            "DELETE FROM unique_value",
+            "DELETE FROM resource",
+            "UPDATE tally SET count = 0",
+        ] {
             self.store.sql.query(text, &[])?;
         }
         Ok(())
@@ -307,7 +311,10 @@ impl<S: Sql> Directory<S> {
     ) -> Result<Map<String, Value>, Error> {
         let schemas = self.schemas();
         let reader = Reader { schemas: &schemas, kind, dialect };
-        Ok(without_read_only(Patch::parse(body, dialect)?.apply(&reader, shown)?))
+        let patch = Patch::parse(body, dialect)?;
+        let mut new = without_read_only(patch.apply(&reader, shown)?);
+        patch.add_unreadable(&reader, &mut new);
+        Ok(new)
     }
 
     /// How many members the copy of a group has.

@@ -121,6 +121,11 @@ impl<S: Sql> Directory<S> {
             let tombstone = self.find_restorable(kind, id, kept_from)?;
             let resource = tombstone.resource()?;
             self.store.check_free(&tombstone)?;
+            if let Some(name) = self.store.unique_taken(kind, &resource, None, None)? {
+                let sentence =
+                    format!("{name}: another resource has this value by now; change it there first");
+                return Err(Error::new(ScimType::Uniqueness, sentence).into());
+            }
             let version = tombstone.version.saturating_add(1);
             let age = Age { created: tombstone.created, modified: now_ms, version };
             let content = Content { resource: &resource, origin_meta: None };

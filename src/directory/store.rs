@@ -5,10 +5,12 @@ use crate::known_groups::{Group, KnownGroups};
 use crate::page::{Plain, Range, Way};
 use crate::remembered::Remembered;
 use crate::sql::{Bind, Counted, Row, Sql, SqlError};
+use crate::unique::UniqueAttribute;
 use scim_edge_scim::endpoint::Kind;
 use scim_edge_scim::fold::fold;
 use scim_edge_scim::lookup::Lookup;
 use serde_json::{Map, Value, json};
+use std::cell::RefCell;
 use std::rc::Rc;
 
 /// The columns of [`Stored`], in its order.
@@ -125,6 +127,8 @@ pub(crate) struct Store<S> {
     pub(crate) groups: KnownGroups,
     /// Whether any body is long (`length.rs`).
     pub(crate) long: Remembered<bool>,
+    /// The attributes whose values only one resource may have.
+    pub(crate) unique: RefCell<Rc<[UniqueAttribute]>>,
 }
 
 impl<S: Sql> Store<S> {
@@ -273,9 +277,17 @@ impl<S: Sql> Store<S> {
         Ok(counts.first().copied().unwrap_or(0))
     }
 
-    /// Whether another user has this name, folded.
-    pub(crate) fn name_taken(&self, name: &str, by_other_than: Option<i64>) -> Result<bool, SqlError> {
-        let others = self.integers("SELECT seq FROM resource WHERE name = ? AND kind = 0", &[name.into()])?;
+    /// Whether another resource of the kind has this name, folded.
+    pub(crate) fn name_taken(
+        &self,
+        kind: Kind,
+        name: &str,
+        by_other_than: Option<i64>,
+    ) -> Result<bool, SqlError> {
+        let others = self.integers(
+            "SELECT seq FROM resource WHERE name = ? AND kind = ?",
+            &[name.into(), number(kind).into()],
+        )?;
         Ok(others.iter().any(|seq| Some(*seq) != by_other_than))
     }
 
@@ -308,14 +320,16 @@ impl<S: Sql> Store<S> {
             self.add_emails(seq, &columns.emails)?;
         }
         self.sql.query("UPDATE tally SET count = count + 1 WHERE kind = ?", &[number(kind).into()])?;
+        self.index_unique(kind, seq, content.resource, None)?;
         Ok(seq)
     }
 
     /// Sets a resource's content and makes it a new version.
     pub(crate) fn update(&self, old: &Stored, content: &Content<'_>, now_ms: i64) -> Result<(), SqlError> {
         let columns = Columns::of(old.kind, content.resource);
-        let before = old.resource()?;
-        let before = Columns::of(old.kind, &before);
+        let old_resource = old.resource()?;
+        self.index_unique(old.kind, old.seq, content.resource, Some(&old_resource))?;
+        let before = Columns::of(old.kind, &old_resource);
         let [seq, now]: [Bind<'_>; 2] = [old.seq.into(), now_ms.into()];
         let [meta, body]: [Bind<'_>; 2] = [content.origin_meta.into(), columns.body.as_str().into()];
         if (before.name == columns.name) && (before.display == columns.display) {
@@ -417,6 +431,7 @@ impl<S: Sql> Store<S> {
                 Vec::new()
             }
         };
+        self.forget_unique(stored.seq)?;
         self.sql.query("DELETE FROM resource WHERE seq = ?", &[seq])?;
         self.sql.query("UPDATE tally SET count = count - 1 WHERE kind = ?", &[number(stored.kind).into()])?;
         Ok(())

@@ -19,7 +19,7 @@
 use crate::sql::{Bind, Sql, SqlError};
 
 /// Each step makes the tables of its number out of those of the number before.
-const STEPS: [&[&str]; 11] = [
+const STEPS: [&[&str]; 12] = [
     &[
         "CREATE TABLE resource (
         seq INTEGER PRIMARY KEY,
@@ -122,6 +122,16 @@ const STEPS: [&[&str]; 11] = [
     ],
     // See `refusals.rs`.
     &[crate::refusals::TABLE],
+    // See `unique.rs`.
+    &[
+        "CREATE TABLE unique_value (
+        attribute TEXT NOT NULL,
+        value TEXT NOT NULL,
+        seq INTEGER NOT NULL,
+        PRIMARY KEY (attribute, value, seq)
+    ) STRICT, WITHOUT ROWID",
+        "CREATE INDEX unique_value_of ON unique_value (seq)",
+    ],
 ];
 
 /// The number of the last step.
@@ -129,6 +139,9 @@ pub(crate) const VERSION: usize = STEPS.len();
 
 /// The number of the step that changed how texts fold.
 pub(crate) const FOLDING: i64 = 3;
+
+/// The number of the step that made the table of unique values.
+pub(crate) const UNIQUE: i64 = 12;
 
 /// Brings the tables up to date. Returns the version they had, 0 for none.
 pub(crate) fn migrate<S: Sql>(sql: &S) -> Result<i64, SqlError> {

@@ -6,6 +6,7 @@ use crate::message::{Failure, Request, Response};
 use crate::render::{Relations, Renderer, etag, opaque, own_version, without_groups};
 use crate::sql::Sql;
 use crate::store::{Content, Member, Store, Stored};
+use scim_edge_scim::dialect::UnknownMembers;
 use scim_edge_scim::endpoint::Kind;
 use scim_edge_scim::error::{Error, ScimType};
 use scim_edge_scim::fold::fold;
@@ -30,6 +31,16 @@ pub(crate) fn projection(schemas: &Schemas, request: &Request<'_>) -> Result<Pro
     let list = |name: &str| query.get(name).unwrap_or_default().to_owned();
     let (attributes, excluded) = (list("attributes"), list("excludedAttributes"));
     Projection::new(attributes.split(','), excluded.split(','), schemas, request.dialect)
+}
+
+/// Whether a PATCH is answered without the resource. RFC 7644 §3.5.2 leaves the choice, unless attributes are asked
+/// for; clients that want less of a group want nothing of it.
+pub(crate) fn wants_no_body(kind: Kind, query: &Query, shown: &Projection) -> bool {
+    kind == Kind::Group
+        && match query.get("attributes").map(str::trim) {
+            Some(names) => names.is_empty(),
+            None => !shown.wants("members"),
+        }
 }
 
 impl<S: Sql> Write<'_, S> {
@@ -72,21 +83,21 @@ impl<S: Sql> Write<'_, S> {
     fn create(&self, kind: Kind, body: &Map<String, Value>) -> Result<(String, ChangedNames), Failure> {
         let mut resource = self.reader(kind).create(body)?;
         let members = take_members(&mut resource)?;
+        let has_members = !members.is_empty();
         let id = (self.request.new_id)();
         let resource = with_id(&id, resource);
         self.store.sql.transaction(|| {
-            self.check_name(kind, &resource, None)?;
+            self.check_unique(kind, &resource, None)?;
             let seq = self.store.insert(
                 kind,
                 &Content { resource: &resource, origin_meta: None },
                 self.request.now_ms,
             )?;
-            self.check_members(&id, &members)?;
-            self.store.add_members(seq, &members)?;
+            self.store.add_members(seq, &self.known_members(&id, members)?)?;
             Ok::<(), Failure>(())
         })?;
         let mut names = ChangedNames::between(&Map::new(), &resource);
-        if !members.is_empty() {
+        if has_members {
             names.note_members(false, true);
         }
         Ok((id, names))
@@ -101,8 +112,8 @@ impl<S: Sql> Write<'_, S> {
         let members = take_members(&mut new)?;
         let new = with_id(id, new);
         let names = self.store.sql.transaction(|| {
-            self.check_name(kind, &new, Some(stored.seq))?;
-            let moved = kind == Kind::Group && self.set_members(&stored, &members)?;
+            self.check_unique(kind, &new, Some((&stored, &old)))?;
+            let moved = kind == Kind::Group && self.set_members(&stored, members)?;
             self.store_change(&stored, &old, &new, moved)
         })?;
         Ok(self.answer(200, kind, id, &shown)?.changing(names))
@@ -114,14 +125,8 @@ impl<S: Sql> Write<'_, S> {
         self.check_version(&stored)?;
         let patch = Patch::parse(&read_object(self.request)?, self.request.dialect)?;
         let names = self.apply(&stored, &patch)?;
-        // RFC 7644 §3.5.2 leaves the choice, unless attributes are asked for; clients that want less of a
-        // group want nothing of it.
         let query = Query::parse(self.request.query)?;
-        let less = match query.get("attributes").map(str::trim) {
-            Some("") => kind == Kind::Group,
-            Some(_) => false,
-            None => kind == Kind::Group && !shown.wants("members"),
-        };
+        let less = wants_no_body(kind, &query, &shown);
         let asked = query.get("attributes").is_some_and(|names| !names.trim().is_empty());
         if less || (self.request.patch_without_body && !asked) {
             let now = self.find(kind, id)?;
@@ -137,7 +142,7 @@ impl<S: Sql> Write<'_, S> {
         if let Some(plan) = patch.member_plan(&reader) {
             let new = plan.rest.apply(&reader, &old)?;
             return self.store.sql.transaction(|| {
-                self.check_name(stored.kind, &new, Some(stored.seq))?;
+                self.check_unique(stored.kind, &new, Some((stored, &old)))?;
                 let moved = self.change_members(stored, &plan.changes)?;
                 self.store_change(stored, &old, &new, moved)
             });
@@ -154,8 +159,8 @@ impl<S: Sql> Write<'_, S> {
         let mut new = patch.apply(&reader, &whole)?;
         let members = take_members(&mut new)?;
         self.store.sql.transaction(|| {
-            self.check_name(stored.kind, &new, Some(stored.seq))?;
-            let moved = stored.kind == Kind::Group && self.set_members(stored, &members)?;
+            self.check_unique(stored.kind, &new, Some((stored, &old)))?;
+            let moved = stored.kind == Kind::Group && self.set_members(stored, members)?;
             self.store_change(stored, &old, &new, moved)
         })
     }
@@ -197,7 +202,7 @@ impl<S: Sql> Write<'_, S> {
             match change {
                 MemberChange::Add(members) => {
                     let members: Vec<Member> = members.iter().filter_map(member).collect();
-                    self.check_members(&stored.id, &members)?;
+                    let members = self.known_members(&stored.id, members)?;
                     changed |= self.store.add_members(stored.seq, &members)?;
                 }
                 MemberChange::Remove(ids) => changed |= self.store.remove_members(stored.seq, ids)?,
@@ -216,9 +221,13 @@ impl<S: Sql> Write<'_, S> {
     }
 
     /// Makes these the members; returns whether anything changed.
-    fn set_members(&self, stored: &Stored, members: &[Member]) -> Result<bool, Failure> {
-        self.check_members(&stored.id, members)?;
+    fn set_members(&self, stored: &Stored, members: Vec<Member>) -> Result<bool, Failure> {
         let before = self.store.members(stored.seq)?;
+        let known: std::collections::HashSet<&str> = before.iter().map(|member| member.id.as_str()).collect();
+        // Members that the group has already may be unknown: it can be written back as it was read.
+        let (mut members, new): (Vec<_>, Vec<_>) =
+            members.into_iter().partition(|member| known.contains(member.id.as_str()));
+        members.extend(self.known_members(&stored.id, new)?);
         let wanted: std::collections::HashSet<&str> =
             members.iter().map(|member| member.id.as_str()).collect();
         let gone: Vec<String> = before
@@ -227,32 +236,65 @@ impl<S: Sql> Write<'_, S> {
             .map(|member| member.id.clone())
             .collect();
         let removed = self.store.remove_members(stored.seq, &gone)?;
-        Ok(self.store.add_members(stored.seq, members)? || removed)
+        Ok(self.store.add_members(stored.seq, &members)? || removed)
     }
 
-    fn check_members(&self, group: &str, members: &[Member]) -> Result<(), Failure> {
+    /// The members that a group is given, as the account's setting for unknown ones has it.
+    fn known_members(&self, group: &str, mut members: Vec<Member>) -> Result<Vec<Member>, Failure> {
         let ids: Vec<&str> = members.iter().map(|member| member.id.as_str()).collect();
         if ids.contains(&group) {
             return Err(
                 Error::new(ScimType::InvalidValue, "members: a group cannot be a member of itself").into()
             );
         }
-        if let Some(missing) = self.store.missing(&ids)? {
-            let missing: String = missing.chars().take(100).collect();
-            let sentence = format!("members: there is no user or group with the id {missing:?}");
-            return Err(Error::new(ScimType::InvalidValue, sentence).into());
+        match self.request.unknown_members {
+            UnknownMembers::Accept => {}
+            UnknownMembers::Ignore => {
+                let missing: std::collections::HashSet<String> =
+                    self.store.missing(&ids, true)?.into_iter().collect();
+                members.retain(|member| !missing.contains(&member.id));
+            }
+            UnknownMembers::Refuse => {
+                if let Some(missing) = self.store.missing(&ids, false)?.first() {
+                    let missing: String = missing.chars().take(100).collect();
+                    let sentence = format!("members: there is no user or group with the id {missing:?}");
+                    return Err(Error::new(ScimType::InvalidValue, sentence).into());
+                }
+            }
         }
-        Ok(())
+        Ok(members)
     }
 
-    fn check_name(&self, kind: Kind, resource: &Map<String, Value>, own: Option<i64>) -> Result<(), Failure> {
-        let name = resource.get("userName").and_then(Value::as_str);
-        if let (Kind::User, Some(name)) = (kind, name)
-            && self.store.name_taken(&fold(name), own)?
-        {
-            return Err(Error::new(ScimType::Uniqueness, "userName: another user has this name").into());
+    /// Names and other values that only one resource may have (RFC 7643 §7). Those that stay as they were are not
+    /// looked up: a rule that came later does not stop other changes.
+    fn check_unique(
+        &self,
+        kind: Kind,
+        new: &Map<String, Value>,
+        old: Option<(&Stored, &Map<String, Value>)>,
+    ) -> Result<(), Failure> {
+        let own = old.map(|(stored, _)| stored.seq);
+        let attribute = match kind {
+            Kind::User => Some("userName"),
+            Kind::Group => self.request.unique_group_names.then_some("displayName"),
+        };
+        if let Some(attribute) = attribute {
+            let name =
+                |resource: &Map<String, Value>| resource.get(attribute).and_then(Value::as_str).map(fold);
+            let (new, old) = (name(new), old.and_then(|(_, old)| name(old)));
+            if new != old && new.map_or(Ok(false), |new| self.store.name_taken(kind, &new, own))? {
+                let other = kind.name().to_ascii_lowercase();
+                let sentence = format!("{attribute}: another {other} has this name");
+                return Err(Error::new(ScimType::Uniqueness, sentence).into());
+            }
         }
-        Ok(())
+        match self.store.unique_taken(kind, new, old.map(|(_, old)| old), own)? {
+            Some(name) => {
+                let sentence = format!("{name}: another resource has this value");
+                Err(Error::new(ScimType::Uniqueness, sentence).into())
+            }
+            None => Ok(()),
+        }
     }
 
     /// `If-Match` and `If-None-Match` of a write (RFC 7644 §3.14, RFC 9110 §13).

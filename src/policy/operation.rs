@@ -34,7 +34,8 @@ pub fn allowed(endpoint: &Endpoint) -> &'static str {
         | Endpoint::Schemas(None) => "GET, HEAD, OPTIONS",
         Endpoint::Schemas(Some(_)) => "GET, HEAD, PUT, DELETE, OPTIONS",
         Endpoint::Collection(_) => "GET, HEAD, POST, OPTIONS",
-        Endpoint::Resource(..) | Endpoint::Me => "GET, HEAD, PUT, PATCH, DELETE, OPTIONS",
+        Endpoint::Resource(..) => "GET, HEAD, PUT, PATCH, DELETE, OPTIONS",
+        Endpoint::Me => "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS",
         Endpoint::Search(_) | Endpoint::Bulk => "POST, OPTIONS",
     }
 }

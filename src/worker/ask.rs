@@ -51,6 +51,6 @@ pub(crate) fn lacks(capabilities: Option<&Capabilities>, feature: Supplement) ->
         Supplement::Filter => capabilities.is_some_and(|origin| !origin.filter),
         Supplement::Sort => capabilities.is_some_and(|origin| !origin.sort),
         Supplement::Cursor => capabilities.is_none_or(|origin| !origin.cursor),
-        Supplement::Bulk | Supplement::Projection => false,
+        Supplement::Bulk | Supplement::Projection | Supplement::Dialect => false,
     }
 }

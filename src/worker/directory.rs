@@ -326,6 +326,8 @@ impl Directory {
             dialect: dialect(settings),
             features,
             patch_without_body: settings.patch_without_body,
+            unique_group_names: settings.unique_group_names,
+            unknown_members: settings.unknown_members,
             now_ms: now_ms(),
             // Without randomness no identifier is unique; an empty one is refused by the unique index.
             new_id: &|| new_uuid().unwrap_or_default(),
@@ -344,7 +346,7 @@ impl Directory {
             return Ok(FEATURES);
         }
         let capabilities = self.store()?.replica().map_err(internal)?.and_then(|state| state.capabilities);
-        let adds = |feature| settings.supplements.contains(&feature);
+        let adds = |feature| settings.adds(feature);
         let offers = |feature| adds(feature) || !lacks(capabilities.as_ref(), feature);
         Ok(Features {
             patch: offers(Supplement::Patch),

@@ -8,8 +8,9 @@ use crate::origin::{Answer, Origin, Outgoing, path};
 use crate::replica::{Sent, read_body, unanswered};
 use scim_edge_account::published::DirectorySettings;
 use scim_edge_account::supplement::Supplement;
+use scim_edge_directory::forward::add_requested;
 use scim_edge_directory::replica::{names_version, without_read_only};
-use scim_edge_scim::endpoint::{Endpoint, Kind};
+use scim_edge_scim::endpoint::{Endpoint, Kind, encode};
 use scim_edge_scim::error::Error as ScimError;
 use scim_edge_scim::relocate::relocate;
 use serde_json::{Map, Value};
@@ -21,7 +22,7 @@ const ATTEMPTS: u32 = 5;
 impl Directory {
     /// Whether a request is a PATCH that the gateway has to make for the origin.
     pub(crate) fn lacks_patch(&self, incoming: &Incoming, settings: &DirectorySettings) -> Result<bool> {
-        if incoming.method != "PATCH" || !settings.supplements.contains(&Supplement::Patch) {
+        if incoming.method != "PATCH" || !settings.adds(Supplement::Patch) {
             return Ok(false);
         }
         let state = self.store()?.replica().map_err(internal)?;
@@ -36,13 +37,14 @@ impl Directory {
         kind: Kind,
         id: &str,
         origin: &Origin,
+        query: &str,
     ) -> Result<Sent> {
         let body = match read_body(incoming) {
             Ok(body) => relocated(body, &incoming.call.base, &origin.base),
             Err(error) => return refused(&error),
         };
         let resource = Endpoint::Resource(kind, id.to_owned());
-        let (Some(get), Some(put)) = (path(&resource, ""), path(&resource, &incoming.query)) else {
+        let (Some(get), Some(put)) = (path(&resource, ""), path(&resource, query)) else {
             return refused(&ScimError::not_found("This path"));
         };
         let if_match = incoming.headers.get("if-match")?;
@@ -55,9 +57,23 @@ impl Directory {
             if answered.status != 200 {
                 return Ok(Sent::Answered(answered));
             }
-            let Ok(Value::Object(shown)) = serde_json::from_slice(&answered.body) else {
+            let Ok(Value::Object(mut shown)) = serde_json::from_slice(&answered.body) else {
                 return refused(&ScimError::status(502, "The origin did not answer with a resource"));
             };
+            // A PUT without them would take them away.
+            if let Some(names) = self.store()?.on_request(kind) {
+                let Some(get) = path(&resource, &format!("attributes={}", encode(&names))) else {
+                    return refused(&ScimError::not_found("This path"));
+                };
+                let requested = match self.get(origin, get).await {
+                    Ok(requested) => requested,
+                    Err(why) => return unanswered(why, true),
+                };
+                let Ok(Value::Object(requested)) = serde_json::from_slice(&requested.body) else {
+                    return refused(&ScimError::status(502, "The origin did not answer with a resource"));
+                };
+                add_requested(&mut shown, &requested);
+            }
             let version = version(&answered, &shown);
             if let (Some(wanted), Some(version)) = (&if_match, &version)
                 && !names_version(wanted, version)

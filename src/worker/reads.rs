@@ -13,6 +13,7 @@ use scim_edge_directory::replica::State;
 use scim_edge_directory::scan::Scan;
 use scim_edge_scim::endpoint::{Endpoint, Kind};
 use scim_edge_scim::error::Error as ScimError;
+use scim_edge_scim::query::Query;
 use worker::Result;
 
 impl Directory {
@@ -63,7 +64,7 @@ impl Directory {
         state: &State,
     ) -> Result<bool> {
         let lacking = |feature: &Supplement| lacks(state.capabilities.as_ref(), *feature);
-        let off = |feature: &Supplement| !settings.supplements.contains(feature);
+        let off = |feature: &Supplement| !settings.adds(*feature);
         let is_left_to_origin = asked(incoming)
             .iter()
             .any(|feature| off(feature) && (lacking(feature) || *feature == Supplement::Projection));
@@ -97,6 +98,18 @@ impl Directory {
             Endpoint::Search(of) => of.is_none_or(|of| of == kind),
             _ => true,
         };
+        // The copy has no attributes that the origin returns on request only.
+        let on_request = |kind: Kind| {
+            let body = String::from_utf8_lossy(&incoming.body);
+            let text = Query::parse(&incoming.query).map_or_else(
+                |_| String::new(),
+                |query| query.iter().map(|(_, value)| value).collect::<Vec<_>>().join(" "),
+            );
+            store.asks_on_request(kind, &text) || store.asks_on_request(kind, &body)
+        };
+        if on_request(Kind::User) || on_request(Kind::Group) {
+            return Ok(true);
+        }
         let members = (state.hides_members || named("members")) && concerns(Kind::Group, "members");
         Ok(members || (named("groups") && concerns(Kind::User, "groups")))
     }

@@ -57,6 +57,11 @@ impl Directory {
                 | Endpoint::Schemas(_)
                 | Endpoint::Me
         );
+        if let ("PUT", Endpoint::Schemas(Some(urn))) = (incoming.method.as_str(), &incoming.endpoint)
+            && let Some(refused) = self.refuse_unknown_schema(&origin, urn).await?
+        {
+            return Ok(refused);
+        }
         match &incoming.endpoint {
             _ if own => respond(
                 self.local_as(incoming, settings, &incoming.method)?,
@@ -228,7 +233,20 @@ impl Directory {
         origin: &Origin,
         if_match: Option<String>,
     ) -> Result<Sent> {
-        let Some(path) = path(&incoming.endpoint, &incoming.query) else {
+        let body = (!incoming.body.is_empty()).then(|| outgoing_body(incoming, origin));
+        self.send_as(incoming, origin, if_match, &incoming.query, body).await
+    }
+
+    /// The same with another query and body.
+    pub(crate) async fn send_as(
+        &self,
+        incoming: &Incoming,
+        origin: &Origin,
+        if_match: Option<String>,
+        query: &str,
+        body: Option<Vec<u8>>,
+    ) -> Result<Sent> {
+        let Some(path) = path(&incoming.endpoint, query) else {
             return Ok(Sent::Refused(scim_error(&ScimError::not_found("This path"), &[])?));
         };
         let mut headers = Vec::new();
@@ -238,7 +256,6 @@ impl Directory {
                 headers.push((name, value));
             }
         }
-        let body = (!incoming.body.is_empty()).then(|| outgoing_body(incoming, origin));
         let outgoing = Outgoing { method: &incoming.method, path, headers, body };
         match self.ask(origin, outgoing).await {
             Ok(answered) => Ok(Sent::Answered(answered)),
@@ -382,7 +399,7 @@ pub(crate) fn read_body(incoming: &Incoming) -> std::result::Result<Map<String, 
 }
 
 /// The body with the origin's URLs in the place of the gateway's; untouched where it has none.
-fn outgoing_body(incoming: &Incoming, origin: &Origin) -> Vec<u8> {
+pub(crate) fn outgoing_body(incoming: &Incoming, origin: &Origin) -> Vec<u8> {
     let base = incoming.call.base.as_str();
     let text = String::from_utf8_lossy(&incoming.body);
     if !text.contains(base) {

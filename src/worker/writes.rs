@@ -2,12 +2,12 @@
 //! and in the copy before the caller gets the answer.
 
 use crate::contact::circuit_open;
-use crate::directory::{Directory, Incoming, internal};
+use crate::directory::{Directory, Incoming, internal, respond};
 use crate::environment::now_ms;
 use crate::http::{Response, scim_error};
 use crate::origin::{Answer, Origin};
 use crate::races::Moment;
-use crate::replica::{Sent, is_scim, read_body, unknown_outcome};
+use crate::replica::{Sent, is_scim, unknown_outcome};
 use scim_edge_account::published::DirectorySettings;
 use scim_edge_account::supplement::Supplement;
 use scim_edge_directory::deleted::Source;
@@ -28,11 +28,10 @@ impl Directory {
             Endpoint::Resource(kind, id) => (*kind, Some(id.clone())),
             _ => return scim_error(&ScimError::status(405, "This path does not have that method"), &[]),
         };
-        if !incoming.body.is_empty()
-            && let Err(refused) = read_body(incoming)
-        {
-            return scim_error(&refused, &[]);
-        }
+        let forward = match self.forward(incoming, settings, kind)? {
+            Ok(forward) => forward,
+            Err(refused) => return scim_error(&refused, &[]),
+        };
         let _turn = match &id {
             Some(id) => Some(self.memory.locks.acquire((kind, id.clone())).await),
             None => None,
@@ -49,14 +48,15 @@ impl Directory {
         let intent = store.begin(kind, id.as_deref(), &incoming.method, now_ms()).map_err(internal)?;
         let _under_way = self.memory.races.begin(kind, id.as_deref(), &incoming.method);
         let since = self.memory.races.moment();
-        let lacks_patch = self.lacks_patch(incoming, settings)?;
-        let outcome = match &id {
-            Some(id) if lacks_patch => self.put_patched(incoming, settings, kind, id, origin).await,
-            _ => self.send(incoming, origin, if_match).await,
-        };
+        let outcome =
+            self.send_forward(incoming, settings, origin, kind, id.as_deref(), if_match, &forward).await;
         match outcome {
             Ok(Sent::Answered(answered)) => {
-                match self.take_over(incoming, kind, id.as_deref(), origin, &answered, &since).await {
+                let query = forward.query.as_str();
+                let is_whole = !query.to_ascii_lowercase().contains("attributes=");
+                let taken_over =
+                    self.take_over(incoming, kind, id.as_deref(), origin, &answered, &since, is_whole).await;
+                match &taken_over {
                     Ok(true) => store.settle(intent).map_err(internal)?,
                     _ => self.mark_unknown(intent, id.as_deref()).await?,
                 }
@@ -64,7 +64,17 @@ impl Directory {
                     return unknown_outcome();
                 }
                 let status = format!("scim-edge; fwd=method; fwd-status={}", answered.status);
-                self.pass(incoming, origin, &answered, &status)
+                // RFC 7644 §3.5.2: a PATCH that names attributes is answered with them.
+                if answered.status == 204
+                    && forward.names_attributes(incoming)
+                    && matches!(taken_over, Ok(true))
+                {
+                    let shown = self.local_as(incoming, settings, "GET")?;
+                    if shown.status == 200 {
+                        return respond(shown, &[("cache-status", &status)]);
+                    }
+                }
+                self.pass(incoming, origin, &self.shown(incoming, kind, answered, &forward)?, &status)
             }
             Ok(Sent::Refused(response)) => {
                 store.settle(intent).map_err(internal)?;
@@ -100,7 +110,7 @@ impl Directory {
     ) -> Result<std::result::Result<Option<String>, Response>> {
         let Some(if_match) = incoming.headers.get("if-match")? else { return Ok(Ok(None)) };
         let Some(id) = id else { return Ok(Ok(Some(if_match))) };
-        if !settings.supplements.contains(&Supplement::Etag) {
+        if !settings.adds(Supplement::Etag) {
             return Ok(Ok(Some(if_match)));
         }
         let store = self.store()?;
@@ -118,6 +128,7 @@ impl Directory {
     }
 
     /// Brings the tables up to date with what the origin answered to a write. Whether they are.
+    #[expect(clippy::too_many_arguments, reason = "a write, its answer and what it concerns")]
     async fn take_over(
         &self,
         incoming: &Incoming,
@@ -126,6 +137,7 @@ impl Directory {
         origin: &Origin,
         answered: &Answer,
         since: &Moment<'_>,
+        is_whole: bool,
     ) -> Result<bool> {
         match answered.status {
             // Whatever answered may not have been the origin.
@@ -141,7 +153,7 @@ impl Directory {
             }
             200..300 => {
                 let shown = serde_json::from_slice::<Value>(&answered.body).ok();
-                let whole = !incoming.query.to_ascii_lowercase().contains("attributes=")
+                let whole = is_whole
                     && shown
                         .as_ref()
                         .is_some_and(|shown| kind == Kind::User || shown.get("members").is_some());

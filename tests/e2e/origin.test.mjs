@@ -73,13 +73,13 @@ test("what reaches the origin, and what does not", async (t) => {
   it.requests.length = 0;
   const made = await client.call(
     "POST",
-    "/Users?attributes=userName",
+    "/Users?trace=1",
     { schemas: [USER], userName: "ann", manager: { $ref: `${client.base}/Users/u0` } },
     { cookie: "a=b", "x-forwarded-for": "1.2.3.4", "x-api-key": "k", traceparent: "00-1-2-03", prefer: "return=minimal" },
   );
   assert.equal(made.status, 201);
   const [sent] = it.requests;
-  assert.equal(sent.url, "/scim/Users?attributes=userName");
+  assert.equal(sent.url, "/scim/Users?trace=1");
   assert.equal(sent.headers.authorization, "Bearer origin-secret");
   assert.equal(sent.headers.traceparent, "00-1-2-03");
   assert.equal(sent.headers["content-type"], "application/scim+json");

@@ -22,7 +22,7 @@ const folder = mkdtempSync(join(tmpdir(), "scim-edge-package-"));
 after(() => rmSync(folder, { recursive: true, force: true }));
 
 const table = (name) => JSON.parse(readFileSync(join(root, "tests", "cases", `${name}.json`), "utf8"));
-const tables = { tokens: table("tokens"), filters: table("filters"), patches: table("patch") };
+const tables = { tokens: table("tokens"), filters: table("filters"), patches: table("patch"), bodies: table("validate") };
 
 const run = async (command, args, options) => (await promisify(execFile)(command, args, { cwd: folder, maxBuffer: 1 << 26, ...options })).stdout;
 const bin = (name) => join(hosts, "node_modules", ".bin", name);

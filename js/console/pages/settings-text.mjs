@@ -18,6 +18,8 @@ export const HELP = {
   scim_replica_when_stale: "serve answers from the copy and says how old it is; forward asks the origin.",
   scim_patch_answer: "resource shows the changed resource; empty answers 204.",
   scim_dialect: "tolerant reads what known clients send beside the standard; strict does not.",
+  scim_group_names: "unique refuses a second group of the same name; any takes it.",
+  scim_unknown_members: "Members that do not exist: refuse the request, accept and keep them, or ignore them and do the rest.",
 };
 
 const GROUPS = [

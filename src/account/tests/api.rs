@@ -314,7 +314,8 @@ fn the_stored_and_the_published_form_are_pinned() {
                 "claims": [{ "field": "sub", "value": "V" }], "serviceAccount": "sa", "clockSkewSeconds": 30 }],
             "serviceAccounts": { "sa": [] }, "apiKeys": {},
             "directory": { "originUrl": "https://origin.example.com/scim", "maxStalenessSeconds": 900, "forwardWhenStale": false, "strict": false,
-                "supplements": ["bulk", "patch", "etag", "sort", "filter", "cursor", "projection"] },
+                "supplements": ["bulk", "patch", "etag", "sort", "filter", "cursor", "projection"],
+                "dialectSupplement": true, "uniqueGroupNames": true },
         })
     );
     let mut older = published;
@@ -509,4 +510,45 @@ fn a_setting_is_changed_with_the_permission_that_it_names() {
     assert_eq!((&done[0]["updateStatus"], &done[0]["setting"]["value"]), (&json!(true), &json!("1")));
     account.permissions = Permissions::all().iter().filter(|one| *one != Permission::SettingEdit).collect();
     account.refused(403, "NG_ACCESS_DENIED", "PUT", "/ng/api/settings", json!([dialect()]));
+}
+
+#[test]
+fn defaults_of_an_account_are_those_it_was_made_with() {
+    let mut account = Account::new();
+    account.service_account("sa");
+    let names = setting::definition(setting::GROUP_NAMES).unwrap();
+    assert_eq!(account.document.effective(names), Some("unique"));
+    assert!(Published::of(&account.document).directory.unique_group_names);
+    // A document of an earlier version says nothing of its defaults.
+    let mut older: Value = serde_json::from_str(&account.document.to_json()).unwrap();
+    assert_eq!(older.as_object_mut().unwrap().remove("defaults"), Some(json!(1)));
+    account.document = scim_edge_account::document::Document::parse(&older.to_string()).unwrap();
+    assert_eq!(account.document.effective(names), Some("any"));
+    assert!(!Published::of(&account.document).directory.unique_group_names);
+    assert_eq!(account.set(setting::GROUP_NAMES, json!("unique")), None);
+    assert!(Published::of(&account.document).directory.unique_group_names);
+    assert_eq!(account.set(setting::UNKNOWN_MEMBERS, json!("ignore")), None);
+    assert!(account.set(setting::UNKNOWN_MEMBERS, json!("drop")).is_some());
+    let published = Published::of(&account.document);
+    assert_eq!(Published::parse(&published.to_json()).unwrap(), published);
+    assert_eq!(published.directory.unknown_members, scim_edge_scim::dialect::UnknownMembers::Ignore);
+}
+
+#[test]
+fn the_dialect_is_a_supplement_that_earlier_documents_do_not_name() {
+    use scim_edge_account::supplement::Supplement;
+    let mut account = Account::new();
+    let adds = |account: &Account| Published::of(&account.document).directory.adds(Supplement::Dialect);
+    assert!(adds(&account));
+    account.set(setting::SUPPLEMENTS, json!("etag, projection"));
+    assert!(!adds(&account));
+    account.set(setting::SUPPLEMENTS, json!("dialect"));
+    assert!(adds(&account));
+    // Earlier readers know no such supplement, and would not read a document that has it.
+    let mut told: Value = serde_json::from_str(&Published::of(&account.document).to_json()).unwrap();
+    assert_eq!(told["directory"]["supplements"], json!([]));
+    told["directory"].as_object_mut().unwrap().remove("dialectSupplement");
+    assert!(!Published::parse(&told.to_string()).unwrap().directory.adds(Supplement::Dialect));
+    told["directory"]["supplements"] = json!(["patch"]);
+    assert!(Published::parse(&told.to_string()).unwrap().directory.adds(Supplement::Dialect));
 }

@@ -8,7 +8,7 @@ use scim_edge_scim::endpoint::Kind;
 use serde_json::json;
 use support::{Client, native};
 
-const DUMPS: [(i64, &str); 8] = [
+const DUMPS: [(i64, &str); 11] = [
     (1, include_str!("versions/1.sql")),
     (2, include_str!("versions/2.sql")),
     (3, include_str!("versions/3.sql")),
@@ -17,6 +17,9 @@ const DUMPS: [(i64, &str); 8] = [
     (6, include_str!("versions/6.sql")),
     (7, include_str!("versions/7.sql")),
     (8, include_str!("versions/8.sql")),
+    (9, include_str!("versions/9.sql")),
+    (10, include_str!("versions/10.sql")),
+    (11, include_str!("versions/11.sql")),
 ];
 
 #[test]

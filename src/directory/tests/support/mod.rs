@@ -15,7 +15,7 @@ use rusqlite::types::ValueRef;
 use scim_edge_directory::Directory;
 use scim_edge_directory::message::{Request, Response};
 use scim_edge_directory::sql::{Bind, Cell, Row, Sql, SqlError};
-use scim_edge_scim::dialect::Dialect;
+use scim_edge_scim::dialect::{Dialect, UnknownMembers};
 use scim_edge_scim::endpoint::{Endpoint, segments};
 use serde_json::Value;
 use std::cell::{Cell as Slot, RefCell};
@@ -72,6 +72,8 @@ impl Sql for &Native {
 pub struct Client<'a> {
     pub directory: Directory<&'a Native>,
     pub dialect: Dialect,
+    pub unique_group_names: bool,
+    pub unknown_members: UnknownMembers,
     ids: Slot<u32>,
     clock: Slot<i64>,
 }
@@ -81,7 +83,14 @@ pub const BASE: &str = "https://edge.example/scim";
 impl<'a> Client<'a> {
     pub fn new(native: &'a Native) -> Self {
         let directory = Directory::open(native).expect("a directory");
-        Self { directory, dialect: Dialect::Tolerant, ids: Slot::new(0), clock: Slot::new(1_795_000_000_000) }
+        Self {
+            directory,
+            dialect: Dialect::Tolerant,
+            unique_group_names: false,
+            unknown_members: UnknownMembers::Refuse,
+            ids: Slot::new(0),
+            clock: Slot::new(1_795_000_000_000),
+        }
     }
 
     pub fn call(
@@ -119,6 +128,8 @@ impl<'a> Client<'a> {
             dialect: self.dialect,
             features: scim_edge_directory::FEATURES,
             patch_without_body: false,
+            unique_group_names: self.unique_group_names,
+            unknown_members: self.unknown_members,
             now_ms: self.clock.get(),
             new_id: &|| {
                 self.ids.set(self.ids.get() + 1);
