@@ -33,7 +33,8 @@ impl SealKeys {
         self.open(account, &bound, sealed).or_else(|| self.open(account, identifier, sealed))
     }
 
-    /// Opens what either key has sealed.
+    /// Opens what either key has sealed in a place. A secret that is sent to an origin has another place for each
+    /// origin: see [`SealKeys::open_for`].
     pub fn open(&self, account: &str, place: &str, sealed: &str) -> Option<String> {
         let by = |key: &[u8; 32]| open(key, account, place, sealed);
         by(&self.current).or_else(|| self.previous.as_ref().and_then(by))

@@ -80,6 +80,7 @@ pub(crate) fn warnings(route: &AdminRoute, old: &Document, new: &Document) -> Ve
             let (before, after) = (published::default_rule(old), published::default_rule(new));
             after.filter(|after| before.as_ref() != Some(after))
         }
+        AdminRoute::Role(_) | AdminRoute::RoleAssignments => return newly_lent(old, new),
         _ => None,
     };
     let compares_audience_only = |rule: &TrustRule| Conditions::of(rule).compares_audience_only();
@@ -90,6 +91,23 @@ pub(crate) fn warnings(route: &AdminRoute, old: &Document, new: &Document) -> Ve
         )
     };
     rule.filter(compares_audience_only).map(warn).into_iter().collect()
+}
+
+/// Permissions that rules lend now, since the roles of the service accounts that they name grant more: a rule may have
+/// been written by a caller without them, while it lent nothing.
+fn newly_lent(old: &Document, new: &Document) -> Vec<String> {
+    let rules = published::default_rule(new).into_iter().chain(new.jwt_rules.values().cloned());
+    let grown = rules.filter(|rule| {
+        let name = &rule.service_account;
+        !old.permissions_of(name).has_all(new.permissions_of(name))
+    });
+    let warn = |rule: TrustRule| {
+        let (name, lender) = (rule.name, rule.service_account);
+        format!(
+            "rule {name} lends the new permissions of {lender} to the bearers of the tokens that it trusts"
+        )
+    };
+    grown.map(warn).collect()
 }
 
 fn lends<'a>(request: &Request<'_>, document: &Document, named: impl Iterator<Item = &'a str>) -> bool {

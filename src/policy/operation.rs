@@ -84,6 +84,7 @@ impl Operation {
             (_, Endpoint::Bulk) => write("bulk", Permissions::NONE),
             (_, Endpoint::Me) => match method {
                 "GET" | "HEAD" => read("me", one(P::UserView)),
+                "POST" => write("me", needed(method, Kind::User)),
                 _ => write("me", one(P::UserManage)),
             },
             ("GET" | "HEAD", Endpoint::Collection(kind)) => read(named("list", *kind), needed(method, *kind)),

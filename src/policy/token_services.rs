@@ -35,7 +35,7 @@ use Value::{Any, Begins, Ends, Not};
 /// The tenant of Microsoft's personal accounts: anybody's.
 pub(crate) const CONSUMERS: &str = "9188040d-6c67-4c5b-b112-36a304b66dad";
 
-const SERVICES: [Service; 22] = [
+const SERVICES: [Service; 23] = [
     // Entra ID, in all clouds.
     Service {
         hosts: &[
@@ -166,6 +166,12 @@ const SERVICES: [Service; 22] = [
     // The audience is the application, which Apple sets.
     Service {
         hosts: &[Is("appleid.apple.com"), Is("account.apple.com")],
+        claims: &[("aud", Any), ("sub", Any)],
+        issuer: None,
+    },
+    // Cognito's identity pools: the audience is the pool, which Amazon sets.
+    Service {
+        hosts: &[Is("cognito-identity.amazonaws.com")],
         claims: &[("aud", Any), ("sub", Any)],
         issuer: None,
     },

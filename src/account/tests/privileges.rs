@@ -279,3 +279,24 @@ fn urls_are_stored_and_shown_as_they_were_parsed_and_blanks_of_settings_are_trim
     assert_eq!(shown["claims"], json!([{ "field": "sub", "value": "client" }]));
     assert_eq!(shown["audiences"], json!(["scim"]));
 }
+
+#[test]
+fn granting_a_role_to_a_service_account_warns_of_the_rules_that_lend_it() {
+    let mut account = account();
+    // Written by a caller who may lend nothing, and does not yet.
+    account.permissions = Permissions::from_iter([Permission::SettingEdit]);
+    account.ok("PUT", RULE, named_rule("idle", "mine"));
+    account.permissions = Permissions::all();
+    let assignment = json!({ "roleIdentifier": "_scim_provisioner", "principal": { "identifier": "idle", "type": "SERVICE_ACCOUNT" } });
+    let (status, answer) = account.call("POST", "/authz/api/roleassignments", assignment);
+    assert_eq!(status, 200);
+    assert!(answer["metaData"]["warnings"][0].as_str().unwrap().contains("rule okta lends"), "{answer}");
+    let role = |permissions: Value| json!({ "identifier": "r", "name": "R", "permissions": permissions });
+    account.ok("POST", "/authz/api/roles", role(json!([])));
+    let none =
+        json!({ "roleIdentifier": "r", "principal": { "identifier": "idle", "type": "SERVICE_ACCOUNT" } });
+    let (_, answer) = account.call("POST", "/authz/api/roleassignments", none);
+    assert_eq!(answer["metaData"], Value::Null);
+    let (_, answer) = account.call("PUT", "/authz/api/roles/r", role(json!(["core_setting_edit"])));
+    assert_eq!(answer["metaData"]["warnings"].as_array().unwrap().len(), 1);
+}
