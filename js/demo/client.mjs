@@ -19,15 +19,23 @@ export function admin(url, key, account) {
   return {
     call,
     data,
-    /** Sets settings; throws where one is refused. */
-    async set(values) {
+    /**
+     * Sets settings; throws where one is refused. With `replace` a change of the origin is confirmed, whatever the
+     * directory holds.
+     */
+    async set(values, { replace = false } = {}) {
       const changes = Object.entries(values).map(([identifier, value]) => ({
         identifier,
         value,
         allowOverrides: false,
         updateType: value === null ? "RESTORE" : "UPDATE",
       }));
-      const answers = await data("PUT", "/ng/api/settings", changes);
+      let answers = await data("PUT", "/ng/api/settings", changes);
+      const asked = answers.find((answer) => !answer.updateStatus && answer.switch?.confirm);
+      if (replace && asked) {
+        const confirmed = changes.map((change) => (change.identifier === asked.identifier ? { ...change, confirm: asked.switch.confirm } : change));
+        answers = await data("PUT", "/ng/api/settings", confirmed);
+      }
       const refused = answers.filter((answer) => !answer.updateStatus);
       if (refused.length > 0) throw new Error(JSON.stringify(refused));
       return answers;

@@ -17,7 +17,7 @@ export async function serveDemo({ gateway, port, state, origin }) {
   await account.serviceAccount("provisioner", "_scim_provisioner");
   let behind;
   if (origin) {
-    await account.set({ scim_origin_url: origin, scim_origin_authorization: "passthrough" });
+    await account.set({ scim_origin_url: origin, scim_origin_authorization: "passthrough" }, { replace: true });
   } else {
     const own = await serve({ port: port === 0 ? 0 : port + 1, state: join(state, "origin") });
     stops.push(own.stop);
@@ -26,10 +26,8 @@ export async function serveDemo({ gateway, port, state, origin }) {
     const key = await record.mint("gateway");
     behind = scim(own.url, ACCOUNT, key);
     await step("Filling the demonstration's origin", () => seed(behind));
-    await account.set({
-      scim_origin_url: behind.base,
-      scim_origin_authorization: `Bearer ${key}`,
-    });
+    const settings = { scim_origin_url: behind.base, scim_origin_authorization: `Bearer ${key}` };
+    await account.set(settings, { replace: true });
   }
   return {
     account: ACCOUNT,

@@ -6,6 +6,7 @@ import { deletedCommands } from "./cli-deleted.mjs";
 import { exportCommand } from "./cli-export.mjs";
 import { CommandError, EXIT } from "./cli-gateway.mjs";
 import { note, pairs, plain, print, printJson, progress, table, time } from "./cli-output.mjs";
+import { confirmOption, confirmed, setConfirmed } from "./cli-switch.mjs";
 import { tail } from "./cli-tail.mjs";
 
 /** Settings whose values are secrets. */
@@ -39,7 +40,7 @@ async function setSettings({ gateway, words, values, input }) {
     changes.push({ identifier, value, updateType: "UPDATE" });
   }
   if (changes.length === 0) throw usage("Which settings? Give IDENTIFIER=VALUE or --unset IDENTIFIER");
-  const answers = await gateway.admin("PUT", "/ng/api/settings", { body: changes });
+  const answers = await setConfirmed(gateway, values, changes);
   const refused = answers.filter((answer) => !answer.updateStatus);
   if (values.json) printJson(answers);
   else table(["SETTING", "RESULT"], answers.map((one) => [one.identifier, one.updateStatus ? "set" : `refused: ${one.errorMessage}`]));
@@ -115,7 +116,7 @@ async function explainToken({ gateway, values, input }) {
 }
 
 function showReplica(status) {
-  const { fill, pass, origin, lastCheck } = status;
+  const { fill, pass, origin, lastCheck, switch: under, kept } = status;
   pairs([
     ["mode", status.mode === "record" ? "system of record" : "copy of an origin"],
     ["state", status.state],
@@ -127,6 +128,12 @@ function showReplica(status) {
     ["under way", pass && `${pass.purpose}, ${pass.pages} pages`],
     ["origin", origin && `${origin.host}, ${origin.health}`],
     ["circuit", origin && `${origin.circuit}${origin.failures ? `, ${origin.failures} failures` : ""}${origin.retryAt ? `, asked again at ${time(origin.retryAt)}` : ""}`],
+    ["switch", under && `${under.reason}, ${under.phase}: ${under.copied}${under.total === null ? "" : ` of ${under.total}`}`],
+    ["last failure", under?.lastFailure && `${under.lastFailure}${under.nextAttemptAt ? `, tried again at ${time(under.nextAttemptAt)}` : ""}`],
+    ...kept.map((one) => [
+      one.number === null ? "origin before" : `kept ${one.number}`,
+      `${one.mode === "record" ? "system of record" : `copy of ${one.host}`}, ${one.users} users, ${one.groups} groups, until ${time(one.until)}`,
+    ]),
     ["unknown outcomes", status.unknownOutcomes],
     ["set aside", status.setAside && status.setAside.users + status.setAside.groups > 0 && `${status.setAside.users} users and ${status.setAside.groups} groups, whose ids no path can carry`],
     ["checked", lastCheck && `${time(lastCheck.at)}, ${countDifferences(lastCheck)} differences`],
@@ -142,7 +149,8 @@ async function replicaStatus({ gateway, values }) {
 const PAGE = 100;
 
 /** How far the reading of the origin is: a first fill counts resources, later passes pages. */
-function reading({ fill, pass, users, groups }) {
+function reading({ fill, pass, users, groups, switch: under }) {
+  if (under) return under;
   if (fill || !pass) return fill;
   const total = Math.ceil(users / PAGE) + Math.ceil(groups / PAGE);
   return { copied: pass.pages, total: Math.max(total, pass.pages), unit: " pages" };
@@ -166,11 +174,19 @@ async function watch(gateway, title, isDone) {
 
 async function resync({ gateway, values }) {
   const before = await gateway.operate("GET", ".replica");
-  let status = await gateway.operate("POST", ".resync");
+  let status = await confirmed(gateway, values, ".resync");
   if (!values["no-wait"]) {
     const isNew = (one) => one.syncedAt !== null && one.syncedAt > (before.syncedAt ?? 0);
     status = await watch(gateway, "Copying", (one) => reading(one) === null && one.state === "live" && isNew(one));
   }
+  return values.json ? printJson(status) : showReplica(status);
+}
+
+async function undo({ gateway, values }) {
+  const number = values.number === undefined ? undefined : Number(values.number);
+  if (number !== undefined && !Number.isInteger(number)) throw usage("--number must be one that replica status shows");
+  let status = await confirmed(gateway, values, ".undo", { number });
+  if (!values["no-wait"]) status = await watch(gateway, "Putting back", (one) => one.switch === null);
   return values.json ? printJson(status) : showReplica(status);
 }
 
@@ -212,6 +228,8 @@ const keyOptions = {
 };
 const roleOption = (about) => ({ role: { type: "string", value: "ROLE", about } });
 
+const noWait = { type: "boolean", about: "do not wait for the end of it" };
+
 /** Options that every command has. */
 export const COMMON = {
   url: { type: "string", value: "URL", about: "the gateway (environment: SCIM_EDGE_URL)" },
@@ -229,7 +247,7 @@ export const COMMANDS = [
     usage: "IDENTIFIER=VALUE…",
     about: "change settings; each stands alone",
     details: "A value that begins with @ is read from that file, @- is standard input. Secrets are taken that way only.",
-    options: { unset: { type: "string", multiple: true, value: "IDENTIFIER", about: "back to the default (may be repeated)" } },
+    options: { unset: { type: "string", multiple: true, value: "IDENTIFIER", about: "back to the default (may be repeated)" }, ...confirmOption },
     arguments: [0, 100],
     run: setSettings,
   },
@@ -265,9 +283,18 @@ export const COMMANDS = [
     name: "replica resync",
     usage: "",
     about: "copy the origin again, while the copy serves",
-    options: { "no-wait": { type: "boolean", about: "do not wait for the end of it" } },
+    options: { ...confirmOption, "no-wait": noWait },
     arguments: [0, 0],
     run: resync,
+  },
+  {
+    name: "replica undo",
+    usage: "",
+    about: "put back what was in use before the origin was changed",
+    details: "What is in use now is kept for 30 days, as what was before is: an undo can be undone.",
+    options: { ...confirmOption, number: { type: "string", value: "N", about: "which one, as replica status shows it (default: the last)" }, "no-wait": noWait },
+    arguments: [0, 0],
+    run: undo,
   },
   { name: "replica diff", usage: "", about: "compare copy and origin; exit code 6 where they differ", arguments: [0, 0], run: diff },
   { name: "keys list", usage: "", about: "show API keys and minted tokens, never their secrets", arguments: [0, 0], run: listKeys },

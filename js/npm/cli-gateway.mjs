@@ -10,11 +10,12 @@ const TIMEOUT_MS = 30_000;
 
 /** A command that did not succeed, with what to say of it. */
 export class CommandError extends Error {
-  /** `status` is the gateway's, where it answered. */
-  constructor(exit, message, status) {
+  /** `status` and `body` are the gateway's, where it answered. */
+  constructor(exit, message, status, body) {
     super(message);
     this.exit = exit;
     this.status = status;
+    this.body = body;
   }
 }
 
@@ -118,5 +119,5 @@ function read({ status, headers }, text) {
     const after = headers.get("retry-after");
     throw new CommandError(EXIT.unavailable, after ? `${said} (try again in ${after} s)` : said, status);
   }
-  throw new CommandError(EXIT.refused, said, status);
+  throw new CommandError(EXIT.refused, said, status, body);
 }

@@ -1,5 +1,5 @@
 // An operator, and an origin that tells the gateway what has changed: `.changes` with ids and with whole
-// resources, and `.resync`, under everything else that happens.
+// resources, `.resync` and `.undo`, under everything else that happens.
 
 import { setTimeout as sleep } from "node:timers/promises";
 import { admin } from "../demo/client.mjs";
@@ -13,9 +13,17 @@ export async function operate(world, rootKey, choices) {
   while (!world.isOver()) {
     await sleep(choices.between(200, 1_500));
     await world.ready();
+    if (choices.chance(0.02)) {
+      // An older copy as it is would rightly show what is no more.
+      world.faults.count("undo");
+      const asked = await call(".undo").catch(() => undefined);
+      if (asked?.body.confirm && !/as it is/.test(asked.body.consequence)) await call(".undo", { confirm: asked.body.confirm }).catch(() => undefined);
+      continue;
+    }
     if (choices.chance(0.04)) {
       world.faults.count("resync");
-      await call(".resync").catch(() => undefined);
+      const asked = await call(".resync").catch(() => undefined);
+      if (asked?.body.confirm) await call(".resync", { confirm: asked.body.confirm }).catch(() => undefined);
       continue;
     }
     world.faults.count("changes pushed");

@@ -142,11 +142,18 @@ function mixed(choices) {
 async function configure(gateway, account, url) {
   const calls = admin(gateway.url(), gateway.rootKey, account);
   await calls.serviceAccount("provisioner", "_scim_provisioner");
-  await calls.set({
+  const settings = {
     scim_origin_url: url,
     scim_origin_authorization: `Bearer ${account}`,
     scim_replica_max_staleness_seconds: "30",
-  });
+  };
+  // The origin is asked first, and may be at fault just then.
+  for (let attempt = 1; ; attempt += 1) {
+    const failed = await calls.set(settings, { replace: true }).then(() => undefined, (error) => error);
+    if (!failed) break;
+    if (attempt === 20) throw failed;
+    await sleep(200);
+  }
   return calls.mint("provisioner");
 }
 
@@ -235,7 +242,7 @@ async function reconfigure({ gateway, origin, faults, random: choices, end }) {
         };
     faults.count("settings change");
     // A kill may come between: then it was none.
-    await admin(gateway.url(), gateway.rootKey, account).set(values).catch(() => {});
+    await admin(gateway.url(), gateway.rootKey, account).set(values, { replace: true }).catch(() => {});
   }
 }
 

@@ -5,6 +5,7 @@ use scim_edge_json::Limits;
 use scim_edge_policy::permission::{Permission, Permissions};
 use scim_edge_policy::route::AdminRoute;
 use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
 
 /// Limits on request bodies.
 pub const BODY: Limits = Limits { bytes: 1 << 20, depth: 16 };
@@ -34,6 +35,8 @@ pub struct Request<'a> {
     pub gateway: &'a str,
     /// Names the request in its answer.
     pub correlation_id: &'a str,
+    /// Changes of settings that the host refuses, by identifier, each with a sentence.
+    pub refused: &'a BTreeMap<String, String>,
 }
 
 impl Request<'_> {

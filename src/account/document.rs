@@ -47,6 +47,18 @@ pub struct Document {
     pub role_assignments: BTreeMap<String, RoleAssignment>,
     /// By identifier.
     pub api_keys: BTreeMap<String, ApiKeyRecord>,
+    /// The last order to put back what was in use before a switch of the origin.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub put_back: Option<PutBack>,
+}
+
+/// An order to put back a set of tables that is kept since a switch of the origin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PutBack {
+    /// The number of the set.
+    pub number: i64,
+    /// The version of the document that has the order: an order is followed once.
+    pub order: u64,
 }
 
 /// A setting's value.
@@ -151,6 +163,7 @@ impl Document {
             roles: BTreeMap::new(),
             role_assignments: BTreeMap::new(),
             api_keys: BTreeMap::new(),
+            put_back: None,
         }
     }
 

@@ -14,6 +14,7 @@ mod jwt_rules_api;
 pub mod manifest;
 mod origin_binding;
 pub mod published;
+pub mod put_back;
 mod roles_api;
 pub mod secret;
 mod service_accounts_api;

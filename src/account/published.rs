@@ -1,6 +1,6 @@
 //! What the edge needs of an account: the document that is published to KV.
 
-use crate::document::Document;
+use crate::document::{Document, PutBack};
 use crate::setting as s;
 use crate::supplement::Supplement;
 use scim_edge_policy::algorithm::Algorithm;
@@ -97,6 +97,9 @@ pub struct DirectorySettings {
     /// How long deleted resources are kept; 0: they are not.
     #[serde(default = "deleted_retention_days", skip_serializing_if = "is_usual_deleted_retention")]
     pub deleted_retention_days: u32,
+    /// The last order to put back a set of tables.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub put_back: Option<PutBack>,
 }
 
 fn deleted_retention_days() -> u32 {
@@ -202,6 +205,7 @@ impl Published {
                 patch_without_body: value(s::PATCH_ANSWER).as_deref() == Some("empty"),
                 audit_retention_days: number(s::AUDIT_RETENTION).unwrap_or_else(audit_retention_days),
                 deleted_retention_days: number(s::DELETED_RETENTION).unwrap_or_else(deleted_retention_days),
+                put_back: document.put_back,
             },
             deleted: false,
         }

@@ -93,7 +93,11 @@ fn change(document: &Document, request: &Request<'_>) -> Handled {
     if let Some(sentence) = batch.denial() {
         return Err(Failure::denied(sentence));
     }
-    let Batch { new, outcomes, .. } = batch;
+    let Batch { mut new, outcomes, .. } = batch;
+    let origin = |document: &Document| document.settings.get(ORIGIN_URL).map(|setting| setting.value.clone());
+    if origin(&new) != origin(document) {
+        new.put_back = None;
+    }
     let answers =
         outcomes.iter().map(|(identifier, outcome)| answer(&new, request, identifier, outcome)).collect();
     Ok((Value::Array(answers), (new.settings != document.settings).then_some(new)))
@@ -105,6 +109,9 @@ fn apply(
     identifier: &str,
     item: &Value,
 ) -> Result<(), Problem> {
+    if let Some(sentence) = request.refused.get(identifier) {
+        return Err(sentence.as_str().into());
+    }
     let known = definition(identifier);
     if let Some(scope) = narrower_scope(request) {
         let sentence = match known {

@@ -47,7 +47,7 @@ impl<S: Sql> Directory<S> {
 
     /// Makes the tables anew in a database that was emptied.
     pub fn reopen(&self) -> Result<(), SqlError> {
-        tables::migrate(&self.store.sql)?;
+        tables::migrate(&self.store.sql, 0, true)?;
         self.reload_schemas()
     }
 

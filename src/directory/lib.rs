@@ -12,6 +12,7 @@ pub mod capabilities;
 pub mod changed_names;
 pub mod changes;
 pub mod circuit;
+pub mod confirm;
 mod cursor;
 pub mod deleted;
 pub mod erasure;
@@ -40,8 +41,11 @@ pub mod restore;
 pub mod row_text;
 pub mod scan;
 mod set_aside;
+mod set_erasure;
 pub mod sql;
 mod store;
+pub mod switch;
+pub mod table_set;
 mod tables;
 mod time;
 mod unique;
@@ -99,7 +103,12 @@ pub struct Directory<S> {
 impl<S: Sql> Directory<S> {
     /// Opens a database, new or of any earlier version.
     pub fn open(sql: S) -> Result<Self, SqlError> {
-        let before = tables::migrate(&sql)?;
+        let number = switch::number_in_use(&sql)?;
+        Self::open_set(sql, number, true)
+    }
+
+    fn open_set(sql: S, number: i64, is_in_use: bool) -> Result<Self, SqlError> {
+        let before = tables::migrate(&sql, number, is_in_use)?;
         let store = Store {
             sql: Counted::new(sql),
             groups: KnownGroups::default(),

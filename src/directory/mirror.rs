@@ -92,10 +92,7 @@ impl<S: Sql> Directory<S> {
         }
         match state {
             Some(state) => self.set_replica(state),
-            None => {
-                self.store.sql.query("DELETE FROM state WHERE name = ?", &[STATE.into()])?;
-                Ok(())
-            }
+            None => self.store.forget_state(STATE),
         }
     }
 }

@@ -34,10 +34,9 @@ pub const LISTED: usize = 100;
 pub enum Purpose {
     /// Finds what was modified.
     Changes,
-    /// Finds everything.
+    /// Finds everything. Earlier versions stored a resync as a pass of its own.
+    #[serde(alias = "resync")]
     Whole,
-    /// Finds everything, and forgets what was thought of the origin.
-    Resync,
     /// Changes nothing.
     Check,
 }

@@ -97,7 +97,7 @@ impl State {
 
 pub(crate) const STATE: &str = "replica";
 const CONFIGURATION: &str = "configuration";
-const CIRCUIT: &str = "circuit";
+pub(crate) const CIRCUIT: &str = "circuit";
 
 impl<S: Sql> Directory<S> {
     /// What the copy is of; none for a system of record.
@@ -114,7 +114,7 @@ impl<S: Sql> Directory<S> {
 
     /// The directory is a system of record from now on, with what it holds.
     pub fn end_replica(&self) -> Result<(), SqlError> {
-        self.store.sql.query("DELETE FROM state WHERE name = ?", &[STATE.into()])?;
+        self.store.forget_state(STATE)?;
         self.store.sql.query("DELETE FROM intent", &[])?;
         // What is stored may have attributes of them.
         self.store.sql.query("UPDATE extension SET learned = 0", &[])?;

@@ -61,6 +61,7 @@ impl<S: Sql> Directory<S> {
             .store
             .texts(bodies, &binds)?
             .iter()
+            .chain(&self.bodies_in_sets(&binds)?)
             .filter_map(|body| serde_json::from_str(body).ok())
             .collect();
         let attribute = if kind == Kind::User { "userName" } else { "displayName" };
@@ -117,6 +118,7 @@ impl<S: Sql> Directory<S> {
             let ids = json!(erasable.ids).to_string();
             let binds = [Bind::from(number(kind)), Bind::from(ids.as_str())];
             self.overwrite_tombstones(&binds)?;
+            self.erase_in_sets(&binds)?;
             for id in &erasable.ids {
                 self.store.leave_groups(kind, id, now_ms)?;
                 self.drop_links(kind, id)?;

@@ -5,6 +5,7 @@
 
 use std::cell::Cell as Slot;
 use std::fmt;
+use std::rc::Rc;
 
 /// A database.
 pub trait Sql {
@@ -15,6 +16,16 @@ pub trait Sql {
     /// Runs `body` in a transaction: all of its statements take effect, or, where it fails, none.
     /// Not to be nested.
     fn transaction<T, E: From<SqlError>>(&self, body: impl FnOnce() -> Result<T, E>) -> Result<T, E>;
+}
+
+impl<T: Sql> Sql for Rc<T> {
+    fn query(&self, text: &str, binds: &[Bind<'_>]) -> Result<Vec<Row>, SqlError> {
+        T::query(self, text, binds)
+    }
+
+    fn transaction<R, E: From<SqlError>>(&self, body: impl FnOnce() -> Result<R, E>) -> Result<R, E> {
+        T::transaction(self, body)
+    }
 }
 
 /// A database that counts the statements that write: where there were none, all is as it was.

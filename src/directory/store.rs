@@ -443,6 +443,11 @@ impl<S: Sql> Store<S> {
         Ok(self.texts("SELECT value FROM state WHERE name = ?", &[name.into()])?.into_iter().next())
     }
 
+    pub(crate) fn forget_state(&self, name: &str) -> Result<(), SqlError> {
+        self.sql.query("DELETE FROM state WHERE name = ?", &[name.into()])?;
+        Ok(())
+    }
+
     pub(crate) fn set_state(&self, name: &str, value: &str) -> Result<(), SqlError> {
         let text = "INSERT INTO state (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = excluded.value";
         self.sql.query(text, &[name.into(), value.into()])?;

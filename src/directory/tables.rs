@@ -17,6 +17,7 @@
 //! `resource_names`, which is made of the body, so that SQLite writes its entry anew with every body.
 
 use crate::sql::{Bind, Sql, SqlError};
+use crate::table_set::{concerns_set, with_index_of};
 
 /// Each step makes the tables of its number out of those of the number before.
 const STEPS: [&[&str]; 12] = [
@@ -143,20 +144,21 @@ pub(crate) const FOLDING: i64 = 3;
 /// The number of the step that made the table of unique values.
 pub(crate) const UNIQUE: i64 = 12;
 
-/// Brings the tables up to date. Returns the version they had, 0 for none.
-pub(crate) fn migrate<S: Sql>(sql: &S) -> Result<i64, SqlError> {
+/// Brings the tables of a set up to date. Returns the version they had, 0 for none. `number` is the set's; the
+/// account's own tables are those of the set in use.
+pub(crate) fn migrate<S: Sql>(sql: &S, number: i64, is_in_use: bool) -> Result<i64, SqlError> {
     sql.query("CREATE TABLE IF NOT EXISTS schema_version (number INTEGER NOT NULL) STRICT", &[])?;
     let current = match sql.query("SELECT number FROM schema_version", &[])?.into_iter().next() {
         Some(mut row) => row.integer()?,
         None => 0,
     };
-    for (number, step) in (1_i64..).zip(STEPS).filter(|(number, _)| *number > current) {
+    for (step_number, step) in (1_i64..).zip(STEPS).filter(|(number, _)| *number > current) {
         sql.transaction(|| {
-            for statement in step {
-                sql.query(statement, &[])?;
+            for statement in step.iter().filter(|statement| is_in_use || concerns_set(statement)) {
+                sql.query(&with_index_of(number, statement), &[])?;
             }
             sql.query("DELETE FROM schema_version", &[])?;
-            sql.query("INSERT INTO schema_version (number) VALUES (?)", &[Bind::from(number)])?;
+            sql.query("INSERT INTO schema_version (number) VALUES (?)", &[Bind::from(step_number)])?;
             Ok::<(), SqlError>(())
         })?;
     }

@@ -17,6 +17,8 @@ pub enum OperatorCall {
     Replica,
     /// Makes the copy anew.
     Resync,
+    /// Puts back what was in use before a switch of the origin.
+    Undo,
     /// Compares the copy with the origin.
     Check,
     /// Resources that have changed at the origin.
@@ -39,11 +41,12 @@ pub enum OperatorCall {
 
 impl OperatorCall {
     /// Every call.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Explain,
         Self::KeySet,
         Self::Replica,
         Self::Resync,
+        Self::Undo,
         Self::Check,
         Self::Changes,
         Self::Audit,
@@ -67,6 +70,7 @@ impl OperatorCall {
             Self::KeySet => ".jwks",
             Self::Replica => ".replica",
             Self::Resync => ".resync",
+            Self::Undo => ".undo",
             Self::Check => ".check",
             Self::Changes => ".changes",
             Self::Audit => ".audit",
@@ -86,6 +90,7 @@ impl OperatorCall {
             Self::KeySet => "jwks.show",
             Self::Replica => "replica.status",
             Self::Resync => "replica.resync",
+            Self::Undo => "replica.undo",
             Self::Check => "replica.check",
             Self::Changes => "replica.changes",
             Self::Audit => "audit.list",
@@ -107,11 +112,17 @@ impl OperatorCall {
             Self::Explain
             | Self::KeySet
             | Self::Resync
+            | Self::Undo
             | Self::Check
             | Self::Changes
             | Self::Restore
             | Self::Erase => "POST",
         }
+    }
+
+    /// Whether it can tell what it would do, and do nothing.
+    pub fn has_dry_run(self) -> bool {
+        matches!(self, Self::Resync | Self::Undo)
     }
 
     /// Whether a caller's permissions suffice.
@@ -123,7 +134,7 @@ impl OperatorCall {
             Self::Resync | Self::Check | Self::Changes => Permission::ReplicaManage,
             Self::Audit | Self::Activity | Self::History => Permission::AuditView,
             // The permissions to create or delete the resource itself are checked for each resource.
-            Self::Deleted | Self::Restore => Permission::DirectoryRestore,
+            Self::Deleted | Self::Restore | Self::Undo => Permission::DirectoryRestore,
             Self::Erase => Permission::DirectoryErase,
             Self::Export => Permission::DirectoryExport,
         };

@@ -17,7 +17,8 @@ use scim_edge_account::api::{Failure, Outcome, Request as AdminRequest};
 use scim_edge_account::changes::changes;
 use scim_edge_account::configuration;
 use scim_edge_account::document::Document;
-use scim_edge_account::published::{Holder, Published};
+use scim_edge_account::published::{DirectorySettings, Holder, Published};
+use scim_edge_account::put_back::{Before, put_back};
 use scim_edge_directory::audit::{self, Entry, Kind, Outcome as AuditOutcome, Resource};
 use scim_edge_directory::sql::{Bind, Sql, SqlError};
 use scim_edge_policy::credentials::ApiKey;
@@ -26,6 +27,7 @@ use scim_edge_policy::route::{AdminRoute, Route};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::cell::Cell;
+use std::collections::BTreeMap;
 use worker::{DurableObject, Env, Error, Request, Response, Result, State, durable_object};
 
 /// KV takes one write a second and key; a little more than that.
@@ -38,7 +40,7 @@ pub(crate) const RETRY_MS: i64 = 5_000;
 pub(crate) const PROTOCOL: u32 = 1;
 
 /// A call as the Worker passes it on.
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Call {
     pub protocol: u32,
@@ -61,16 +63,34 @@ pub(crate) struct Call {
     /// Configuration that leaves the account or comes into it; nothing else is asked then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub transfer: Option<Transfer>,
+    /// Whether only to tell what the call would change.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub preview: bool,
+    /// Changes of settings that the Worker refuses, each with a sentence.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub refused: BTreeMap<String, String>,
+    /// The origin of before a switch, which is put back for this caller; nothing else is asked then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub put_back: Option<(Before, String)>,
 }
 
 /// The account's part in an export or import.
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) enum Transfer {
     /// The lines that somebody with these permissions may see.
     Export(Permissions),
     /// Lines to take over, with the permissions of the caller.
     Import(Vec<Value>),
+}
+
+/// What a call would change of the directory.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Preview {
+    /// The version of the document that `before` is of.
+    pub version: u64,
+    pub before: DirectorySettings,
+    pub after: DirectorySettings,
 }
 
 /// The object's answer.
@@ -83,12 +103,15 @@ pub(crate) struct Reply {
     /// Whom the key stands for.
     #[serde(default)]
     pub principal: Option<String>,
+    /// Where a preview was asked for and something would change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preview: Option<Preview>,
 }
 
 impl Reply {
     pub(crate) fn refusal(failure: &Failure, correlation_id: &str) -> Self {
         let body = failure.body(correlation_id);
-        Self { status: failure.status, body, published: None, principal: None }
+        Self { status: failure.status, body, published: None, principal: None, preview: None }
     }
 }
 
@@ -158,9 +181,16 @@ impl Account {
         if let Some(question) = &call.audit {
             return audit_page(&sql, &document, question, &holder, now_ms);
         }
+        if let Some((before, principal)) = &call.put_back {
+            let new = put_back(&document, before, now_ms);
+            let holder = Holder { name: principal.clone(), ..holder };
+            self.change(&sql, &document, &new, call, &holder, now_ms)?;
+            let published = Some(Published::of(&new));
+            return Ok(Reply { status: 200, body: Value::Null, published, principal: None, preview: None });
+        }
         if let Some(Transfer::Export(permissions)) = &call.transfer {
             let lines = Value::Array(configuration::export(&document, *permissions));
-            return Ok(Reply { status: 200, body: lines, published: None, principal: None });
+            return Ok(Reply { status: 200, body: lines, published: None, principal: None, preview: None });
         }
         let resealed = self.environment.seal_keys()?.reseal(&document, &crate::environment::random()?);
         let before = resealed.as_ref().unwrap_or(&document);
@@ -172,19 +202,41 @@ impl Account {
             };
             self.handle(before, call, &route, holder.permissions, now_ms)?
         };
+        if call.preview {
+            let preview = outcome.changed.map(|new| Preview {
+                version: document.version,
+                before: Published::of(&document).directory,
+                after: Published::of(&new).directory,
+            });
+            let (status, body) = (outcome.status, outcome.body);
+            return Ok(Reply { status, body, published: None, principal: Some(holder.name), preview });
+        }
         let published = match outcome.changed.or_else(|| resealed.clone()) {
             Some(new) => {
-                // Together: no change is stored without its entries.
-                let stored = sql.transaction(|| {
-                    store(&sql, &new)?;
-                    write_down(&sql, before, &new, call, &holder, now_ms)
-                });
-                stored.map_err(internal)?;
+                self.change(&sql, before, &new, call, &holder, now_ms)?;
                 Some(Published::of(&new))
             }
             None => None,
         };
-        Ok(Reply { status: outcome.status, body: outcome.body, published, principal: Some(holder.name) })
+        let (status, body) = (outcome.status, outcome.body);
+        Ok(Reply { status, body, published, principal: Some(holder.name), preview: None })
+    }
+
+    /// Stores a new document. No change is stored without its entries in the audit.
+    fn change(
+        &self,
+        sql: &ObjectSql,
+        before: &Document,
+        new: &Document,
+        call: &Call,
+        holder: &Holder,
+        now_ms: i64,
+    ) -> Result<()> {
+        let stored = sql.transaction(|| {
+            store(sql, new)?;
+            write_down(sql, before, new, call, holder, now_ms)
+        });
+        stored.map_err(internal)
     }
 
     fn handle(
@@ -207,6 +259,7 @@ impl Account {
             development: self.environment.is_development(),
             gateway: &call.gateway,
             correlation_id: &call.correlation_id,
+            refused: &call.refused,
         };
         Ok(scim_edge_account::handle(document, &request))
     }
@@ -232,6 +285,7 @@ impl Account {
             development: self.environment.is_development(),
             gateway: &call.gateway,
             correlation_id: &call.correlation_id,
+            refused: &call.refused,
         };
         Ok(match configuration::import(document, lines, &request) {
             Ok(new) => Outcome { status: 200, body: Value::Null, changed: (new != *document).then_some(new) },
@@ -351,5 +405,5 @@ fn audit_page(
     let kept_from = kept_from(&Published::of(document).directory, now_ms);
     let page = page(sql, question, kept_from).map_err(internal)?;
     let body = serde_json::to_value(&page).map_err(|error| Error::RustError(error.to_string()))?;
-    Ok(Reply { status: 200, body, published: None, principal: None })
+    Ok(Reply { status: 200, body, published: None, principal: None, preview: None })
 }

@@ -5,11 +5,14 @@ use crate::body::read;
 use crate::environment::{Environment, now_ms};
 use crate::http::{BODY_LIMIT, Request, Response, answer};
 use crate::log::Record;
+use crate::plan::{self, Of, Plan, Question};
 use crate::published;
 use scim_edge_account::api::{Failure, is_dry_run_parameter};
+use scim_edge_account::setting::ORIGIN_URL;
 use scim_edge_policy::credentials::ApiKey;
 use scim_edge_policy::refusal::Reason;
-use scim_edge_policy::route::{AdminRoute, is_account_identifier};
+use scim_edge_policy::route::{AdminRoute, Route, is_account_identifier};
+use serde_json::Value;
 use url::form_urlencoded;
 use worker::{Method, RequestInit, Result};
 
@@ -114,10 +117,13 @@ async fn call(
         api_key: if root { String::new() } else { api_key },
         correlation_id: record.request_id().to_owned(),
         gateway: request.origin().to_owned(),
-        audit: None,
-        transfer: None,
+        ..Call::default()
     };
-    let reply = send(environment, &call).await?;
+    let (call, plan) = planned(environment, call).await?;
+    let mut reply = send(environment, &call).await?;
+    if let Some(plan) = plan {
+        tell(&mut reply.body, &plan);
+    }
     if let Some(document) = &reply.published {
         published::learn(document.clone(), now_ms);
     }
@@ -144,6 +150,47 @@ async fn is_key(environment: &Environment, account: &str, text: &str, now_ms: i6
 /// stored.
 pub(crate) fn names_dry_run(request: &Request) -> bool {
     form_urlencoded::parse(request.query().as_bytes()).any(|(name, _)| is_dry_run_parameter(&name))
+}
+
+/// A change of the origin is looked at by the directory before the account's object makes it: what the directory
+/// refuses is refused there, and with it the credentials for that origin.
+async fn planned(environment: &Environment, call: Call) -> Result<(Call, Option<Plan>)> {
+    let Some(confirm) = origin_change(&call) else { return Ok((call, None)) };
+    let query = call.query.iter().filter(|(name, _)| !is_dry_run_parameter(name)).cloned().collect();
+    let asked = Call { preview: true, query, ..call.clone() };
+    let Some(preview) = send(environment, &asked).await?.preview else { return Ok((call, None)) };
+    if preview.before.origin_url == preview.after.origin_url {
+        return Ok((call, None));
+    }
+    let question = Question { of: Of::Settings(Box::new(preview.after)), confirm };
+    let plan = plan::ask(environment, &call.account, preview.version, &preview.before, question).await?;
+    let refused = plan.refused.iter().map(|sentence| (ORIGIN_URL.to_owned(), sentence.clone())).collect();
+    Ok((Call { refused, ..call }, Some(plan)))
+}
+
+/// The words that confirm a change of the origin, if it has any; none for any other call, and for a form that only
+/// checks what is being typed.
+fn origin_change(call: &Call) -> Option<Option<String>> {
+    let asks_nobody = call.query.iter().any(|(name, value)| name == "ask" && value == "false");
+    let is_dry = call.query.iter().any(|(name, value)| name == "dryRun" && value == "true");
+    let Ok(Some(Route::Admin(AdminRoute::Settings))) = Route::parse(&call.path) else { return None };
+    if call.method != "PUT" || (asks_nobody && is_dry) {
+        return None;
+    }
+    let Ok(Value::Array(items)) = serde_json::from_str::<Value>(&call.body) else { return None };
+    let change =
+        items.iter().rfind(|item| item.get("identifier").is_some_and(|found| found == ORIGIN_URL))?;
+    Some(change.get("confirm").and_then(Value::as_str).map(str::to_owned))
+}
+
+/// Tells of a plan where the change of the origin is answered.
+fn tell(body: &mut Value, plan: &Plan) {
+    let Some(answers) = body.get_mut("data").and_then(Value::as_array_mut) else { return };
+    for answer in answers.iter_mut().filter_map(Value::as_object_mut) {
+        if answer.get("identifier").is_some_and(|identifier| identifier == ORIGIN_URL) {
+            answer.insert("switch".into(), plan.to_json());
+        }
+    }
 }
 
 /// Asks the account's object. One that was aborted meanwhile has answered in the host's words (`memory.js`).

@@ -2,7 +2,8 @@
 
 use crate::call::{Call, HEADER, PROTOCOL};
 use crate::environment::Environment;
-use scim_edge_account::published::Published;
+use crate::plan;
+use scim_edge_account::published::{DirectorySettings, Published};
 use scim_edge_directory::audit::Filter;
 use scim_edge_directory::export::{Place, Shown};
 use scim_edge_policy::permission::Permissions;
@@ -19,6 +20,10 @@ pub(crate) enum Aside {
     Audit(Question),
     /// The activity of the last day.
     Activity,
+    /// How the directory is.
+    View,
+    /// What a change of the origin would do.
+    Plan(Box<plan::Question>),
     /// A part of an export.
     Export(Exporting),
 }
@@ -76,12 +81,23 @@ pub(crate) struct Question {
 /// Asks an account's directory. The path is one that an object which does not know asides reads as a
 /// harmless request.
 pub(crate) async fn ask(environment: &Environment, published: &Published, aside: Aside) -> Result<Response> {
-    let base = format!("https://directory/ng/api/scim/account/{}", published.account);
+    ask_by(environment, &published.account, published.version, &published.directory, aside).await
+}
+
+/// The same, by settings of a version of the account's document.
+pub(crate) async fn ask_by(
+    environment: &Environment,
+    account: &str,
+    version: u64,
+    settings: &DirectorySettings,
+    aside: Aside,
+) -> Result<Response> {
+    let base = format!("https://directory/ng/api/scim/account/{account}");
     let call = Call {
         protocol: PROTOCOL,
-        account: published.account.clone(),
-        version: published.version,
-        settings: published.directory.clone(),
+        account: account.to_owned(),
+        version,
+        settings: settings.clone(),
         permissions: Permissions::NONE,
         base: base.clone(),
         principal: String::new(),
@@ -95,7 +111,7 @@ pub(crate) async fn ask(environment: &Environment, published: &Published, aside:
     let text = serde_json::to_string(&call).map_err(|error| Error::RustError(error.to_string()))?;
     let request = Request::new_with_init(&format!("{base}/ServiceProviderConfig"), &RequestInit::new())?;
     request.headers().set(HEADER, &text)?;
-    let stub = environment.directories()?.id_from_name(&published.account)?.get_stub()?;
+    let stub = environment.directories()?.id_from_name(account)?.get_stub()?;
     let answered = stub.fetch_with_request(request).await?;
     if answered.status_code() >= 300 {
         return Err(Error::RustError(format!("the directory answered {}", answered.status_code())));

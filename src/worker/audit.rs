@@ -173,9 +173,8 @@ async fn ask_account(environment: &Environment, published: &Published, question:
         root: true,
         api_key: String::new(),
         correlation_id: String::new(),
-        gateway: String::new(),
         audit: Some(question),
-        transfer: None,
+        ..Call::default()
     };
     let reply = send(environment, &call).await?;
     if reply.status != 200 {

@@ -4,7 +4,8 @@
 use crate::directory::Directory;
 use crate::environment::now_ms;
 use crate::http::{Response, SCIM_JSON, scim_error};
-use crate::origin::{Answer, NoAnswer, Origin, Outgoing};
+use crate::origin::{Answer, NoAnswer, Origin, Outgoing, Side};
+use crate::probe::problem;
 use scim_edge_directory::circuit::{Circuit, Heard, Position};
 use scim_edge_scim::error::Error as ScimError;
 use worker::{Result, console_error};
@@ -28,7 +29,9 @@ impl Directory {
             if !circuit.heard(heard, now_ms()) {
                 return None;
             }
-            if let Err(error) = self.store.as_ref().map_or(Ok(()), |store| store.set_circuit(circuit)) {
+            if let Some(store) = self.tables(origin)
+                && let Err(error) = store.set_circuit(circuit)
+            {
                 console_error!("the state of the circuit was not stored: {error}");
             }
             let opened = was != Position::Open && circuit.position(now_ms()) == Position::Open;
@@ -46,14 +49,22 @@ impl Directory {
     /// A GET of one path below the base.
     pub(crate) async fn get(&self, origin: &Origin, path: String) -> std::result::Result<Answer, NoAnswer> {
         let headers = vec![("accept", format!("{SCIM_JSON}, application/json"))];
-        self.ask(origin, Outgoing { method: "GET", path, headers, body: None }).await
+        let place = path.split('?').next().unwrap_or_default().to_owned();
+        let answered = self.ask(origin, Outgoing { method: "GET", path, headers, body: None }).await;
+        if let Side::Beside(_) = origin.side {
+            self.memory.switching.note(problem(origin, &place, answered.as_ref()));
+        }
+        answered
     }
 
     /// What is known of an origin's health.
     pub(crate) fn with_circuit<T>(&self, origin: &Origin, body: impl FnOnce(&mut Circuit) -> T) -> T {
-        let mut known = self.memory.circuit.borrow_mut();
+        let mut known = match origin.side {
+            Side::InUse => self.memory.circuit.borrow_mut(),
+            Side::Beside(_) => self.memory.switching.circuit.borrow_mut(),
+        };
         let mut circuit = known.take().filter(|circuit| circuit.origin == origin.base).unwrap_or_else(|| {
-            let stored = self.store.as_ref().ok().and_then(|store| store.circuit(&origin.base).ok());
+            let stored = self.tables(origin).and_then(|store| store.circuit(&origin.base).ok());
             stored.unwrap_or_else(|| Circuit::new(&origin.base))
         });
         let outcome = body(&mut circuit);

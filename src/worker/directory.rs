@@ -3,6 +3,7 @@
 //! Without an origin every call is answered from the object's own tables, in one turn. With one, see
 //! `replica.rs`.
 
+use crate::aside::Aside;
 use crate::ask::lacks;
 use crate::body::{Body, read};
 use crate::call::{self, Call, HEADER};
@@ -19,15 +20,17 @@ use crate::near::{self, Near};
 use crate::races::Races;
 use crate::replica::is_read;
 use crate::sql::ObjectSql;
+use crate::switch::{Switching, held};
 use crate::synchronise::PAGE;
 use scim_edge_account::published::DirectorySettings;
 use scim_edge_account::supplement::Supplement;
+use scim_edge_directory::FEATURES;
 use scim_edge_directory::changed_names::ChangedNames;
 use scim_edge_directory::circuit::Circuit;
 use scim_edge_directory::message::{Request as ScimRequest, Response as ScimResponse};
 use scim_edge_directory::scan::Scan;
 use scim_edge_directory::sql::SqlError;
-use scim_edge_directory::{Directory as Store, FEATURES};
+use scim_edge_directory::table_set::TableSet;
 use scim_edge_policy::operation::needed;
 use scim_edge_policy::route::Route;
 use scim_edge_scim::dialect::Dialect;
@@ -83,11 +86,16 @@ impl DirectoryObject {
     }
 }
 
+/// A set of tables in the object's database.
+pub(crate) type Store = scim_edge_directory::Directory<TableSet<Rc<ObjectSql>>>;
+
 /// One account's directory.
 pub(crate) struct Directory {
     pub(crate) state: State,
     pub(crate) environment: Environment,
-    pub(crate) store: std::result::Result<Store<ObjectSql>, SqlError>,
+    pub(crate) sql: Rc<ObjectSql>,
+    /// The tables in use.
+    pub(crate) store: std::result::Result<Rc<Store>, SqlError>,
     pub(crate) memory: Memory,
 }
 
@@ -111,6 +119,7 @@ pub(crate) struct Memory {
     pub(crate) near: Near,
     /// What it was lent, where it is a copy itself.
     pub(crate) lent: Lent,
+    pub(crate) switching: Switching,
 }
 
 /// The settings the object works by: the newest it has been told of.
@@ -166,9 +175,10 @@ impl Incoming {
 
 impl Directory {
     fn new(state: State, env: Env) -> Self {
-        let store = Store::open(ObjectSql::new(&state)).and_then(|store| {
+        let sql = Rc::new(ObjectSql::new(&state));
+        let store = Store::open(TableSet::in_use(sql.clone())).and_then(|store| {
             store.mark_interrupted(now_ms())?;
-            Ok(store)
+            Ok(Rc::new(store))
         });
         let memory = Memory {
             configuration: RefCell::new(None),
@@ -182,13 +192,14 @@ impl Directory {
             page: Cell::new(PAGE),
             near: Near::default(),
             lent: Lent::default(),
+            switching: Switching::default(),
         };
         if let Ok(store) = &store
             && store.has_log().unwrap_or(true)
         {
             memory.near.assume(store.copies().unwrap_or_default());
         }
-        Self { state, environment: Environment::new(env), store, memory }
+        Self { state, environment: Environment::new(env), sql, store, memory }
     }
 
     async fn fetch(self: &Rc<Self>, request: Request) -> Result<Response> {
@@ -231,7 +242,11 @@ impl Directory {
         }
         let settings = self.configure(&incoming.call).await?;
         if let Some(aside) = &incoming.call.aside {
-            return self.aside(aside, &settings);
+            return match aside {
+                Aside::Plan(question) => self.answer_plan(question, &settings).await,
+                Aside::View => self.answer_view(&settings),
+                aside => self.aside(aside, &settings),
+            };
         }
         let mut response = self.answered(&incoming, &settings).await?;
         log::mark(&mut response, &request_id, incoming.origin_ms.get())?;
@@ -246,12 +261,13 @@ impl Directory {
         Ok(())
     }
 
-    pub(crate) fn store(&self) -> Result<&Store<ObjectSql>> {
-        self.store.as_ref().map_err(|error| Error::RustError(error.to_string()))
+    pub(crate) fn store(&self) -> Result<&Store> {
+        self.store.as_deref().map_err(|error| Error::RustError(error.to_string()))
     }
 
     /// Answers a client's call, and writes down what there is to write down.
     async fn answered(&self, incoming: &Incoming, settings: &DirectorySettings) -> Result<Response> {
+        let Some(_writing) = self.admit_write(incoming) else { return held() };
         if let Some((id, expires_ms)) = &incoming.call.once
             && !self.store()?.first_use(id, *expires_ms, now_ms()).map_err(internal)?
         {
@@ -306,7 +322,7 @@ impl Directory {
         incoming: &Incoming,
         settings: &DirectorySettings,
         method: &str,
-        ask: impl FnOnce(&Store<ObjectSql>, &ScimRequest<'_>) -> T,
+        ask: impl FnOnce(&Store, &ScimRequest<'_>) -> T,
     ) -> Result<T> {
         let header = |name: &str| incoming.headers.get(name).ok().flatten();
         let features = self.features(settings)?;
@@ -365,7 +381,8 @@ impl Directory {
             return Ok(Some(known.clone()));
         }
         let store = self.store.as_ref().map_err(Clone::clone)?;
-        Ok(store.configuration()?.and_then(|text| serde_json::from_str::<Configuration>(&text).ok()))
+        let told = store.configuration()?.and_then(|text| serde_json::from_str::<Configuration>(&text).ok());
+        told.map(|told| self.in_force(told)).transpose()
     }
 
     /// The settings to work by. Before newer ones than are known are gone by, no copy goes by the old ones.
@@ -378,7 +395,9 @@ impl Directory {
         let known = self.known_configuration().map_err(internal)?;
         let is_new = known.is_none_or(|known| known.version < call.version);
         let _recalled = if is_new { Some(self.recall().await) } else { None };
-        self.configure_now(call).map_err(internal)
+        let settings = self.configure_now(call).map_err(internal)?;
+        self.wake_for_sets().await?;
+        Ok(settings)
     }
 
     /// A call may come from an isolate that does not know the newest settings yet: the object never goes back to
@@ -390,6 +409,7 @@ impl Directory {
         {
             return Ok(known.settings.clone());
         }
+        let before = self.known_configuration()?;
         let stored =
             store.configuration()?.and_then(|text| serde_json::from_str::<Configuration>(&text).ok());
         let newest = match stored {
@@ -405,16 +425,10 @@ impl Directory {
                 told
             }
         };
-        let replica = store.replica()?;
-        match (&newest.settings.origin_url, &replica) {
-            (None, Some(_)) => store.end_replica()?,
-            (Some(origin), replica) if replica.as_ref().is_none_or(|replica| replica.origin != *origin) => {
-                store.begin_replica(origin)?;
-            }
-            _ => {}
-        }
-        let settings = newest.settings.clone();
-        *self.memory.configuration.borrow_mut() = Some(newest);
+        self.adopt(&newest, before.as_ref())?;
+        let in_force = self.in_force(newest)?;
+        let settings = in_force.settings.clone();
+        *self.memory.configuration.borrow_mut() = Some(in_force);
         self.memory.is_awake.set(false);
         Ok(settings)
     }

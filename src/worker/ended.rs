@@ -63,6 +63,7 @@ impl Directory {
     fn forget_configuration(&self) {
         *self.memory.configuration.borrow_mut() = None;
         *self.memory.circuit.borrow_mut() = None;
+        self.memory.switching.forget();
     }
 
     /// Whether a call is of an account that was deleted.

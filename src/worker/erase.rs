@@ -57,6 +57,10 @@ impl Directory {
             return scim_error(&ScimError::status(403, sentence), &[]);
         }
         let store = self.store()?;
+        if store.sets().map_err(internal)?.switch.is_some() {
+            let sentence = "A switch of the origin is under way, which could bring the resource back: end it first, or wait";
+            return scim_error(&ScimError::status(409, sentence), &[]);
+        }
         let Some(erasable) = store.erasable(kind, &id).map_err(internal)? else {
             let sentence = format!("A {} with this id, or a trace of one,", kind.name());
             return scim_error(&ScimError::not_found(sentence), &[]);

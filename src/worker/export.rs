@@ -167,16 +167,10 @@ impl Export {
             protocol: PROTOCOL,
             account: self.published.account.clone(),
             method: "GET".to_owned(),
-            path: String::new(),
-            query: Vec::new(),
-            body: String::new(),
             // The caller's permissions are in the question.
             root: true,
-            api_key: String::new(),
-            correlation_id: String::new(),
-            gateway: String::new(),
-            audit: None,
             transfer: Some(Transfer::Export(self.permissions)),
+            ..Call::default()
         };
         let reply = send(&self.environment, &call).await?;
         match reply.body {

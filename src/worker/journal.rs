@@ -191,6 +191,8 @@ impl Directory {
                 activity.shown(sql, now_ms()).map_err(internal)?.to_string()
             }
             Aside::Export(exporting) => self.export(exporting)?,
+            // The directory answers these itself.
+            Aside::Plan(_) | Aside::View => return answer(204, &[], None),
         };
         answer(200, &[("content-type", "application/json")], Some(body))
     }

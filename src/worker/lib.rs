@@ -39,6 +39,8 @@ mod operators;
 mod origin;
 mod passes;
 mod patched;
+mod plan;
+mod probe;
 mod published;
 mod races;
 mod reads;
@@ -51,7 +53,9 @@ mod sealed;
 mod service;
 mod signing;
 mod sql;
+mod switch;
 mod synchronise;
+mod undo;
 mod writes;
 
 use environment::Environment;

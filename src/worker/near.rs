@@ -30,7 +30,8 @@ use worker::{Error, Method, RequestInit, Result, console_error};
 
 #[wasm_bindgen(raw_module = "./edge.js")]
 extern "C" {
-    fn pause(ms: u32) -> js_sys::Promise;
+    /// Not `worker::Delay`, see `turn` in `directory.rs`.
+    pub(crate) fn pause(ms: u32) -> js_sys::Promise;
 }
 
 /// The paths of a copy's question, and of a call back. No client's request has them at an object.
@@ -145,7 +146,6 @@ impl Directory {
         let left = u32::try_from(until.saturating_sub(now_ms())).unwrap_or(0);
         if left > 0 {
             let told = Box::pin(self.tell(region));
-            // Not `worker::Delay`, see `turn` in `directory.rs`.
             let timeout = JsFuture::from(pause(left));
             if let Either::Left((Err(error), timeout)) = select(told, timeout).await {
                 console_error!("a copy does not confirm, its lease is waited for: {error}");

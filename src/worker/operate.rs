@@ -5,11 +5,15 @@ use crate::call::Call;
 use crate::directory::{Directory, internal};
 use crate::environment::now_ms;
 use crate::http::{BODY_LIMIT, Request, Response, answer, scim_error};
-use crate::origin::{Origin, Trace};
+use crate::origin::{Origin, Side, Trace};
+use crate::plan::host;
+use crate::switch::held;
+use crate::undo::{Confirmation, is_dry};
 use futures_util::{StreamExt, stream};
 use scim_edge_account::published::DirectorySettings;
 use scim_edge_directory::circuit::Position;
 use scim_edge_directory::pass::{Purpose, modified};
+use scim_edge_directory::switch::{Kept, Reason, Switch};
 use scim_edge_policy::operator::{OperatorCall, permit_whole};
 use scim_edge_policy::permission::Permissions;
 use scim_edge_scim::endpoint::Kind;
@@ -17,7 +21,7 @@ use scim_edge_scim::error::{Error as ScimError, ScimType};
 use scim_edge_scim::identifier::is_path_segment;
 use serde_json::{Map, Value, json};
 use std::rc::Rc;
-use worker::{Result, Url};
+use worker::Result;
 
 /// Resources in one call, and how many of them are asked of the origin at a time.
 const RESOURCES: usize = 1000;
@@ -38,6 +42,12 @@ impl Directory {
         operator: OperatorCall,
     ) -> Result<Response> {
         let settings = self.configure(call).await?;
+        let is_write =
+            matches!(operator, OperatorCall::Restore | OperatorCall::Erase | OperatorCall::Changes);
+        let _writing = match self.memory.switching.begin_write() {
+            None if is_write => return held(),
+            writing => writing.filter(|_| is_write),
+        };
         match operator {
             OperatorCall::Deleted => return self.list_deleted(request, &settings),
             OperatorCall::Restore => return self.restore(request, call, &settings).await,
@@ -53,7 +63,7 @@ impl Directory {
             return scim_error(&ScimError::status(409, sentence), &[]);
         };
         match operator {
-            OperatorCall::Resync => self.want(Purpose::Resync, &settings).await,
+            OperatorCall::Resync => self.resync(request, &settings, &origin).await,
             OperatorCall::Check => self.want(Purpose::Check, &settings).await,
             OperatorCall::Changes => self.changes(request, call.permissions, &origin).await,
             _ => scim_error(&ScimError::not_found("This path"), &[]),
@@ -72,6 +82,81 @@ impl Directory {
             self.wake_in(0).await?;
         }
         json_answer(202, &self.view(settings)?)
+    }
+
+    /// Reads the origin into tables of its own. The copy in use answers meanwhile.
+    async fn resync(
+        &self,
+        request: &Request,
+        settings: &DirectorySettings,
+        origin: &Origin,
+    ) -> Result<Response> {
+        let (sent, is_dry) = match (Confirmation::of(request).await, is_dry(request)) {
+            (Ok(sent), Ok(is_dry)) => (sent, is_dry),
+            (Err(error), _) | (_, Err(error)) => return scim_error(&error, &[]),
+        };
+        let store = self.store()?;
+        let reason = store.sets().map_err(internal)?.switch.map(|switch| switch.reason);
+        if sent.cancel && !is_dry {
+            if reason != Some(Reason::Resync) {
+                return scim_error(&ScimError::status(409, "No resync is under way"), &[]);
+            }
+            store.cancel_switch().map_err(internal)?;
+            self.memory.switching.forget();
+            return json_answer(200, &self.view(settings)?);
+        }
+        let is_filling = store.replica().map_err(internal)?.is_none_or(|state| state.filling.is_some());
+        match reason {
+            // The first fill reads everything.
+            None if is_filling => {
+                self.wake_in(0).await?;
+                return json_answer(202, &self.view(settings)?);
+            }
+            None => {}
+            Some(Reason::Resync) => return json_answer(202, &self.view(settings)?),
+            Some(_) => {
+                let sentence = "A switch of the origin is under way: it reads everything";
+                return scim_error(&ScimError::status(409, sentence), &[]);
+            }
+        }
+        let plan = self.plan_resync(settings, sent.confirm.as_deref()).await?;
+        if is_dry {
+            return json_answer(200, &plan.to_json());
+        }
+        if plan.refused.is_some() {
+            return plan.refusal();
+        }
+        // Something may have begun while the origin was asked.
+        if store.sets().map_err(internal)?.switch.is_none() && self.copies(origin)? {
+            self.begin_resync(settings, origin).await?;
+        }
+        json_answer(202, &self.view(settings)?)
+    }
+
+    fn view_switch(&self, switch: &Switch) -> Result<Value> {
+        let set = self.memory.switching.set(switch.number);
+        let state = set.as_ref().map(|set| set.replica()).transpose().map_err(internal)?.flatten();
+        let count = |kind| set.as_ref().map_or(Ok(0), |set| set.count(kind)).map_err(internal);
+        let copied = count(Kind::User)?.saturating_add(count(Kind::Group)?);
+        let seconds = now_ms().saturating_sub(switch.began).max(1000).div_euclid(1000);
+        let is_filling = switch.kept.is_none() && state.as_ref().is_none_or(|state| state.filling.is_some());
+        Ok(json!({
+            "reason": switch.reason,
+            "phase": if is_filling { "filling" } else { "exchanging" },
+            "host": switch.origin.as_deref().map(host),
+            "startedAt": switch.began,
+            "copied": copied,
+            "total": state.and_then(|state| state.fill_total),
+            "perSecond": copied.checked_div(seconds),
+            "failures": switch.failures,
+            "lastFailure": switch.last_failure,
+            "nextAttemptAt": switch.next_attempt,
+        }))
+    }
+
+    /// Answers the Worker.
+    pub(crate) fn answer_view(&self, settings: &DirectorySettings) -> Result<Response> {
+        json_answer(200, &self.view(settings)?)
     }
 
     fn view(&self, settings: &DirectorySettings) -> Result<Value> {
@@ -104,7 +189,12 @@ impl Directory {
             .as_ref()
             .and_then(|state| state.pass.as_ref())
             .map(|pass| json!({ "purpose": pass.purpose, "startedAt": pass.began, "pages": pass.pages }));
+        let sets = store.sets().map_err(internal)?;
+        let switch = sets.switch.as_ref().map(|switch| self.view_switch(switch)).transpose()?;
+        let kept: Vec<Value> = sets.kept.iter().rev().map(|kept| view_kept(kept, users, groups)).collect();
         Ok(json!({
+            "switch": switch,
+            "kept": kept,
             "mode": if state.is_some() { "copy" } else { "record" },
             "state": told,
             "users": users,
@@ -125,13 +215,8 @@ impl Directory {
     }
 
     fn view_origin(&self, base: &str) -> Value {
-        let url = Url::parse(base).ok();
-        let host = url.as_ref().and_then(|url| {
-            let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
-            Some(format!("{}{port}", url.host_str()?))
-        });
         let (hops, trace) = (String::new(), Trace::default());
-        let origin = Origin { base: base.to_owned(), authorization: None, hops, trace };
+        let origin = Origin { base: base.to_owned(), authorization: None, hops, trace, side: Side::InUse };
         self.with_circuit(&origin, |circuit| {
             let position = circuit.position(now_ms());
             let health = match position {
@@ -141,7 +226,7 @@ impl Directory {
                 Position::Open | Position::HalfOpen => "down",
             };
             json!({
-                "host": host,
+                "host": host(base),
                 "health": health,
                 "circuit": position,
                 "failures": circuit.failures,
@@ -232,6 +317,20 @@ fn permit_wholes(held: Permissions, resources: &[Value]) -> std::result::Result<
         }
         None => Ok(()),
     }
+}
+
+/// What was in use before a switch, with the words that put it back.
+fn view_kept(kept: &Kept, users: i64, groups: i64) -> Value {
+    json!({
+        "number": kept.number,
+        "mode": if kept.origin.is_some() { "copy" } else { "record" },
+        "host": kept.origin.as_deref().map(host),
+        "users": kept.users,
+        "groups": kept.groups,
+        "since": kept.since,
+        "until": kept.until,
+        "confirm": kept.confirmation(users, groups),
+    })
 }
 
 /// The id of a resource that was said to have changed.

@@ -10,6 +10,7 @@ use crate::export;
 use crate::http::{Request, Response, answer, scim_error};
 use crate::keys::{self, Keys};
 use crate::log::Record;
+use crate::undo;
 use scim_edge_account::api::DRY_RUN;
 use scim_edge_json::{Limits, parse_object};
 use scim_edge_policy::credentials::Credentials;
@@ -48,7 +49,7 @@ pub(crate) async fn handle(
     if let Err(refusal) = call.permit(caller.holder.permissions) {
         return refuse(record, request, &route.base, &refusal);
     }
-    if call.method() != "GET" && names_dry_run(request) {
+    if call.method() != "GET" && !call.has_dry_run() && names_dry_run(request) {
         let sentence = format!("{DRY_RUN}: this call has no dry run, and was not made");
         return scim_error(&ScimError::new(ScimType::InvalidValue, sentence), &[]);
     }
@@ -66,6 +67,7 @@ pub(crate) async fn handle(
         | OperatorCall::Erase => {
             return directory(request, environment, record, route, caller).await;
         }
+        OperatorCall::Undo => return undo::handle(request, environment, record, &caller).await,
         OperatorCall::Explain => explain(request, environment, context, &caller).await?,
         OperatorCall::KeySet => key_set(request, environment).await,
     };

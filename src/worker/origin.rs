@@ -45,6 +45,17 @@ pub(crate) struct Origin {
     pub hops: String,
     /// What it is told of the request that is answered.
     pub trace: Trace,
+    /// The tables that are its copy.
+    pub side: Side,
+}
+
+/// Which tables are the copy of an origin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Side {
+    /// Those in use.
+    InUse,
+    /// Those of a switch, by the number of their set.
+    Beside(i64),
 }
 
 /// What the origin is told of the request that it is asked for, and how long it took over it.

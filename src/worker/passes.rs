@@ -50,7 +50,7 @@ impl Directory {
             }
         }
         let Some(mut pass) = state.pass.clone() else { return Ok(Some(0)) };
-        if pass.pages == 0 && matches!(pass.purpose, Purpose::Whole | Purpose::Resync) {
+        if pass.pages == 0 && pass.purpose == Purpose::Whole {
             self.learn(origin, state).await?;
         }
         for _ in 0..PAGES {
@@ -64,16 +64,16 @@ impl Directory {
                 Part::More => state.pass = Some(pass.clone()),
                 Part::Done => {
                     self.end_pass(origin, pass, state).await?;
-                    return Ok(self.save(state)?.then_some(0));
+                    return Ok(self.save(origin, state)?.then_some(0));
                 }
                 Part::Unfiltered => {
                     console_log!("the origin does not filter by time: all of it is read instead");
                     (state.filters_times, state.whole_at, state.pass) = (Some(false), None, None);
-                    return Ok(self.save(state)?.then_some(0));
+                    return Ok(self.save(origin, state)?.then_some(0));
                 }
                 Part::Failed => return Ok(None),
             }
-            if !self.save(state)? {
+            if !self.save(origin, state)? {
                 return Ok(None);
             }
         }
@@ -82,13 +82,10 @@ impl Directory {
 
     fn begin_pass(&self, purpose: Purpose, state: &mut State) -> Result<()> {
         let store = self.store()?;
-        if purpose == Purpose::Resync {
-            (state.lists_members, state.hides_members, state.filters_times) = (false, false, None);
-        }
         self.memory.races.note_pass();
         (state.wanted, state.pass) = (None, Some(Pass::new(purpose, now_ms())));
         store.begin_pass().map_err(internal)?;
-        if matches!(purpose, Purpose::Whole | Purpose::Resync) {
+        if purpose == Purpose::Whole {
             store.forget_set_aside().map_err(internal)?;
         }
         store.set_replica(state).map_err(internal)
@@ -109,7 +106,7 @@ impl Directory {
         let ids = match pass.purpose {
             Purpose::Check => self.compare_page(origin, &page, state, &mut pass.check).await?,
             Purpose::Changes => self.absorb_page(origin, &page, state).await?,
-            Purpose::Whole | Purpose::Resync => {
+            Purpose::Whole => {
                 self.judge_times(origin, &page, state)?;
                 self.absorb_page(origin, &page, state).await?
             }
@@ -311,7 +308,7 @@ impl Directory {
             Purpose::Check => state.last_check = Some(Check { at: now_ms(), ..pass.check }),
             Purpose::Changes if !pass.check.complete => {}
             Purpose::Changes => state.synced_at = Some(pass.began),
-            Purpose::Whole | Purpose::Resync => {
+            Purpose::Whole => {
                 if !self.copies(origin)? {
                     return Ok(());
                 }

@@ -9,13 +9,15 @@
 
 use crate::border::{admit, content_type};
 use crate::contact::circuit_open;
-use crate::directory::{Directory, Incoming, internal, respond};
+use crate::directory::{Directory, Incoming, Store, internal, respond};
 use crate::environment::now_ms;
 use crate::gate::looped;
 use crate::http::{Response, SCIM_JSON, answer, scim_error};
 use crate::log::REQUEST_ID;
 use crate::near::Recalled;
-use crate::origin::{ANSWER_LIMIT, Answer, FORWARDED, NoAnswer, Origin, Outgoing, Trace, path, unroutable};
+use crate::origin::{
+    ANSWER_LIMIT, Answer, FORWARDED, NoAnswer, Origin, Outgoing, Side, Trace, path, unroutable,
+};
 use crate::races::Moment;
 use scim_edge_account::published::DirectorySettings;
 use scim_edge_account::setting::{ORIGIN_AUTHORIZATION, PASSTHROUGH};
@@ -26,6 +28,7 @@ use scim_edge_scim::endpoint::{Endpoint, Kind};
 use scim_edge_scim::error::{Error as ScimError, ScimType};
 use scim_edge_scim::relocate::{relocate, relocate_url};
 use serde_json::{Map, Value};
+use std::rc::Rc;
 use worker::Result;
 
 /// How often a resource is read anew that others bring at the same time.
@@ -99,11 +102,26 @@ impl Directory {
         let passed = incoming.map(|incoming| incoming.headers.get(hop::HEADER)).transpose()?.flatten();
         let hops = hop::next(passed.as_deref(), &self.environment.hop(&self.account())?);
         let trace = incoming.map(trace).unwrap_or_default();
-        Ok(Some(Origin { base, authorization, hops, trace }))
+        Ok(Some(Origin { base, authorization, hops, trace, side: Side::InUse }))
     }
 
     fn account(&self) -> String {
         self.memory.configuration.borrow().as_ref().map(|known| known.account.clone()).unwrap_or_default()
+    }
+
+    /// The tables that are the copy of an origin; none where they are no more.
+    pub(crate) fn tables(&self, origin: &Origin) -> Option<Rc<Store>> {
+        match origin.side {
+            Side::InUse => self.store.as_ref().ok().cloned(),
+            Side::Beside(number) => self.memory.switching.set(number),
+        }
+    }
+
+    /// The copy of a resource was made right.
+    pub(crate) fn note(&self, origin: &Origin, kind: Kind, id: &str) {
+        if origin.side == Side::InUse {
+            self.memory.races.note(kind, id);
+        }
     }
 
     /// Whether the tables are still a copy of this origin: settings can change, and the account can be deleted, while
@@ -112,7 +130,8 @@ impl Directory {
         if self.is_sealed()? {
             return Ok(false);
         }
-        let state = self.store()?.replica().map_err(internal)?;
+        let Some(store) = self.tables(origin) else { return Ok(false) };
+        let state = store.replica().map_err(internal)?;
         Ok(state.is_some_and(|state| state.origin == origin.base))
     }
 
@@ -125,12 +144,14 @@ impl Directory {
         origin: &Origin,
         since: &Moment<'_>,
     ) -> Result<Option<String>> {
-        if !self.copies(origin)? {
+        let Some(store) = self.tables(origin).filter(|_| self.copies(origin).unwrap_or(false)) else {
             return Ok(None);
-        }
-        let without_gone = (kind == Kind::Group && since.any_gone()).then(|| without_gone(shown, since));
+        };
+        // What is gone in the tables in use says nothing about another origin.
+        let is_overtaken = kind == Kind::Group && origin.side == Side::InUse && since.any_gone();
+        let without_gone = is_overtaken.then(|| without_gone(shown, since));
         let shown = without_gone.as_ref().unwrap_or(shown);
-        self.store()?.absorb(kind, shown, &origin.base, now_ms()).map_err(internal)
+        store.absorb(kind, shown, &origin.base, now_ms()).map_err(internal)
     }
 
     /// Before something that the origin showed is taken over: calls back what is lent, unless nothing changes by it.
@@ -141,6 +162,10 @@ impl Directory {
         origin: &Origin,
         since: &Moment<'_>,
     ) -> Result<Option<Recalled<'_>>> {
+        // No copy near callers answers from the tables of a switch.
+        if origin.side != Side::InUse {
+            return Ok(None);
+        }
         if self.memory.near.has_lent()
             && !since.any_gone()
             && let Some(shown) = shown
@@ -160,18 +185,23 @@ impl Directory {
         source: Source,
         by: Option<&Incoming>,
     ) -> Result<()> {
-        if self.copies(origin)? {
+        let store = self.tables(origin).filter(|_| self.copies(origin).unwrap_or(false));
+        if let Some(store) = store {
             let known = self.known_configuration().map_err(internal)?;
             let deletion = Deletion {
                 at: now_ms(),
                 source,
                 principal: by.map(|incoming| incoming.call.principal.as_str()),
                 request_id: by.map(|incoming| incoming.request_id.as_str()).filter(|id| !id.is_empty()),
-                keep: known.is_none_or(|known| known.settings.deleted_retention_days > 0),
+                // In the tables of a switch nothing was ever shown to anybody.
+                keep: origin.side == Side::InUse
+                    && known.is_none_or(|known| known.settings.deleted_retention_days > 0),
             };
-            self.store()?.forget(kind, id, &deletion).map_err(internal)?;
+            store.forget(kind, id, &deletion).map_err(internal)?;
         }
-        self.memory.races.note_gone(kind, id);
+        if origin.side == Side::InUse {
+            self.memory.races.note_gone(kind, id);
+        }
         Ok(())
     }
 
@@ -219,7 +249,7 @@ impl Directory {
                 _ => false,
             };
             if done {
-                self.memory.races.note(kind, id);
+                self.note(origin, kind, id);
             }
             return Ok(done);
         }

@@ -10,9 +10,9 @@
 //! **Nothing falls between two pages**: each begins with the last resource of the one before. Where it does
 //! not, resources were removed meanwhile, and the pages before are read again.
 
-use crate::directory::{Configuration, Directory, internal};
+use crate::directory::{Directory, internal};
 use crate::environment::now_ms;
-use crate::origin::{NoAnswer, Origin};
+use crate::origin::{NoAnswer, Origin, Side};
 use crate::races::Moment;
 use crate::replica::is_scim;
 use scim_edge_directory::capabilities::Capabilities;
@@ -85,46 +85,68 @@ impl Directory {
     }
 
     pub(crate) async fn wake_in(&self, ms: i64) -> Result<()> {
+        self.memory.switching.due.set(now_ms().saturating_add(ms));
+        self.wake_at(ms).await
+    }
+
+    async fn wake_at(&self, ms: i64) -> Result<()> {
         self.memory.is_awake.set(true);
         self.state.storage().set_alarm(ms.max(0)).await
     }
 
     /// Copies from the origin. Each alarm does a part and says when to go on.
     pub(crate) async fn synchronise(&self) -> Result<()> {
-        let store = self.store()?;
-        // Where there is nothing to copy from, the alarm is not needed.
+        // Where there is nothing to do, the alarm is not needed.
         self.memory.is_awake.set(true);
-        let configuration = store.configuration().map_err(internal)?;
-        let Some(configuration) =
-            configuration.and_then(|text| serde_json::from_str::<Configuration>(&text).ok())
-        else {
-            return Ok(());
-        };
-        let settings = configuration.settings.clone();
+        let Some(configuration) = self.known_configuration().map_err(internal)? else { return Ok(()) };
         self.memory.configuration.borrow_mut().get_or_insert(configuration);
+        let kept = self.store()?.drop_expired(now_ms()).map_err(internal)?;
+        let mut waits: Vec<i64> = kept.map(|until| until.saturating_sub(now_ms())).into_iter().collect();
+        // A switch wakes the object often: what is due in the tables in use has a time of its own.
+        let switching = &self.memory.switching;
+        let is_switching = self.store()?.sets().map_err(internal)?.switch.is_some();
+        let due = switching.due.get().saturating_sub(now_ms());
+        if is_switching && due > 0 {
+            waits.push(due);
+        } else if let Some(wait) = self.synchronise_in_use().await? {
+            switching.due.set(now_ms().saturating_add(wait));
+            waits.push(wait);
+        }
+        waits.extend(self.advance_switch().await?);
+        match waits.into_iter().min() {
+            Some(wait) => self.wake_at(wait).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Copies into the tables in use. When to go on, in milliseconds; none where there is nothing to copy from.
+    async fn synchronise_in_use(&self) -> Result<Option<i64>> {
+        let Some(configuration) = self.known_configuration().map_err(internal)? else { return Ok(None) };
+        let settings = configuration.settings;
         let (Some(origin), Some(mut state)) =
-            (self.origin(&settings, None)?, store.replica().map_err(internal)?)
+            (self.origin(&settings, None)?, self.store()?.replica().map_err(internal)?)
         else {
-            return Ok(());
+            return Ok(None);
         };
         if let Some(wait) = self.with_circuit(&origin, |circuit| circuit.background_wait(now_ms())) {
-            return self.wake_in(wait).await;
+            return Ok(Some(wait));
         }
         let done = match state.filling {
             Some(_) => self.fill(&origin, &mut state).await?,
             None => self.pass_on(&origin, settings.max_staleness_seconds, &mut state).await?,
         };
         match done {
-            Some(wait) => self.wake_in(wait).await,
+            Some(wait) => Ok(Some(wait)),
             // The settings have changed meanwhile: begin again with the new ones.
-            None if !self.copies(&origin)? => self.wake_in(0).await,
-            None => self.retry_later(&origin, &mut state).await,
+            None if !self.copies(&origin)? => Ok(Some(0)),
+            None => self.retry_later(&origin, &mut state).map(Some),
         }
     }
 
-    async fn retry_later(&self, origin: &Origin, state: &mut State) -> Result<()> {
+    /// How long to wait after a failure, in milliseconds.
+    fn retry_later(&self, origin: &Origin, state: &mut State) -> Result<i64> {
         state.failures = state.failures.saturating_add(1);
-        self.save(state)?;
+        self.save(origin, state)?;
         if let Some(pass) = &state.pass
             && (pass.position.cursor.is_some() || state.failures >= FAILURES)
         {
@@ -136,15 +158,14 @@ impl Directory {
             "the origin could not be read; attempt {} to follow",
             state.failures.saturating_add(1)
         );
-        let wait = RETRY_LEAST_MS.saturating_mul(1_i64.checked_shl(state.failures.min(16)).unwrap_or(1));
         let asked = self.with_circuit(origin, |circuit| circuit.background_wait(now_ms()));
-        self.wake_in(wait.clamp(RETRY_LEAST_MS, RETRY_MOST_MS).max(asked.unwrap_or(0))).await
+        Ok(retry_in(state.failures).max(asked.unwrap_or(0)))
     }
 
     /// Stores how far the copy has come; whether it still is one of this origin. What others have stored
     /// meanwhile stays.
-    pub(crate) fn save(&self, state: &mut State) -> Result<bool> {
-        let store = self.store()?;
+    pub(crate) fn save(&self, origin: &Origin, state: &mut State) -> Result<bool> {
+        let Some(store) = self.tables(origin) else { return Ok(false) };
         let Some(stored) = store.replica().map_err(internal)? else { return Ok(false) };
         if stored.origin != state.origin {
             return Ok(false);
@@ -156,18 +177,20 @@ impl Directory {
     }
 
     /// Does a part of the first fill. When to go on, in milliseconds; none where the origin cannot be read.
-    async fn fill(&self, origin: &Origin, state: &mut State) -> Result<Option<i64>> {
-        let store = self.store()?;
+    pub(crate) async fn fill(&self, origin: &Origin, state: &mut State) -> Result<Option<i64>> {
+        let Some(store) = self.tables(origin) else { return Ok(None) };
         let turn = now_ms();
         let mut position = state.filling.clone().unwrap_or_else(|| Position::first(Kind::User));
         // Once a fill, which takes several turns.
         if position == Position::first(Kind::User) {
-            self.memory.races.note_pass();
+            if origin.side == Side::InUse {
+                self.memory.races.note_pass();
+            }
             // A fill that begins again keeps what it has, which is as old as its first beginning.
             if state.fill_began.is_none() {
                 store.begin_fill().map_err(internal)?;
                 state.fill_began = Some(turn);
-                if !self.save(state)? {
+                if !self.save(origin, state)? {
                     return Ok(None);
                 }
             }
@@ -209,7 +232,7 @@ impl Directory {
                 position = Position::first(Kind::Group);
             }
             (state.filling, state.failures) = (Some(position.clone()), 0);
-            if !self.save(state)? {
+            if !self.save(origin, state)? {
                 return Ok(None);
             }
             if now_ms().saturating_sub(turn) > TURN_MS {
@@ -219,7 +242,7 @@ impl Directory {
         let began = state.fill_began.take().unwrap_or(turn);
         (state.filling, state.fill_total, state.failures) = (None, None, 0);
         (state.synced_at, state.whole_at) = (Some(began), Some(began));
-        Ok(self.save(state)?.then_some(0))
+        Ok(self.save(origin, state)?.then_some(0))
     }
 
     /// Asks the origin what it can do and which schemas it has. What it does not answer stays as it was.
@@ -229,9 +252,11 @@ impl Directory {
         }
         let types = self.discover(origin, "/ResourceTypes").await;
         let schemas = self.discover(origin, "/Schemas").await;
-        let _recalled = self.recall().await;
-        if let (Some(types), Some(schemas), true) = (types, schemas, self.copies(origin)?) {
-            self.store()?.learn_schemas(&types, &schemas).map_err(internal)?;
+        let _recalled = if origin.side == Side::InUse { Some(self.recall().await) } else { None };
+        if let (Some(types), Some(schemas), true) = (types, schemas, self.copies(origin)?)
+            && let Some(store) = self.tables(origin)
+        {
+            store.learn_schemas(&types, &schemas).map_err(internal)?;
         }
         Ok(())
     }
@@ -340,7 +365,9 @@ impl Directory {
         for shown in &page.resources {
             let Some(id) = shown.get("id").and_then(Value::as_str) else { continue };
             if !is_path_segment(id) {
-                self.store()?.set_aside(page.kind, id).map_err(internal)?;
+                if let Some(store) = self.tables(origin) {
+                    store.set_aside(page.kind, id).map_err(internal)?;
+                }
                 continue;
             }
             let shows_members = shown.get("members").is_some();
@@ -353,14 +380,16 @@ impl Directory {
             } else {
                 self.recall_unless_same(page.kind, Some(shown), origin, &page.since).await?
             };
-            if hides_members || page.since.has_raced(page.kind, id) {
+            // Writes to what is in use are read again before a switch ends.
+            let has_raced = origin.side == Side::InUse && page.since.has_raced(page.kind, id);
+            if hides_members || has_raced {
                 let _turn = self.memory.locks.acquire((page.kind, id.to_owned())).await;
                 if !self.reread(page.kind, id, origin).await? {
                     return Ok(None);
                 }
             } else {
                 self.absorb(page.kind, shown, origin, &page.since)?;
-                self.memory.races.note(page.kind, id);
+                self.note(origin, page.kind, id);
             }
             ids.push(id.to_owned());
         }
@@ -384,6 +413,12 @@ impl Directory {
             _ => Err(Unread::Failed),
         })
     }
+}
+
+/// How long to wait after so many failures in a row, in milliseconds.
+pub(crate) fn retry_in(failures: u32) -> i64 {
+    let wait = RETRY_LEAST_MS.saturating_mul(1_i64.checked_shl(failures.min(16)).unwrap_or(1));
+    wait.clamp(RETRY_LEAST_MS, RETRY_MOST_MS)
 }
 
 /// Whether the origin says that it pages by cursor only (RFC 9865 §4).

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import { commandLine } from "./command-line.mjs";
 import { USER, isHit, start, until } from "./harness.mjs";
+import { origin } from "./scripted-origin.mjs";
 
 const gateway = await start();
 after(() => gateway.stop());
@@ -40,8 +41,30 @@ test("replica: what the copy is, what differs from the origin, and how it is mad
   const differs = await cli(["replica", "diff", ...of]);
   assert.equal(differs.code, 6, differs.err);
   assert.match(differs.out, new RegExp(`^missing +User +${late.body.id}$`, "m"));
-  const remade = await cli(["replica", "resync", ...of]);
+  await fails(2, /This replaces 5 users and 0 groups .* Confirm it with --confirm "replace 5 users and 0 groups"/, ["replica", "resync", ...of]);
+  await fails(4, /To do so/, ["replica", "resync", ...of, "--confirm", "replace 4 users and 0 groups"]);
+  const remade = await cli(["replica", "resync", ...of, "--confirm", "replace 5 users and 0 groups"]);
   assert.equal(remade.code, 0, remade.err);
   assert.match(remade.out, /^users +6$/m);
+  assert.match(remade.out, /^kept 0 +copy of 127\.0\.0\.1:\d+, 5 users, 0 groups, until \d{4}-/m);
   assert.equal((await cli(["replica", "diff", ...of, "--json"])).code, 0);
+});
+
+test("settings set and replica undo: a change of the origin is confirmed with its numbers, and put back", async (t) => {
+  await gateway.account("switched");
+  const client = gateway.scim("switched", await gateway.admin("switched").mint("provisioner"));
+  await client.call("POST", "/Users", { schemas: [USER], userName: "mine" });
+  const it = await origin(2);
+  t.after(() => it.stop());
+  const of = ["--account", "switched"];
+  const set = ["settings", "set", `scim_origin_url=${it.base}`, ...of];
+  const asked = await cli(set);
+  assert.equal(asked.code, 4, asked.err);
+  assert.match(asked.out, /refused: This replaces 1 user and 0 groups .*"replace 1 user and 0 groups"/);
+  await done([...set, "--confirm", "replace 1 user and 0 groups"]);
+  await until(async () => /^users +2$/m.test(await done(["replica", "status", ...of])));
+  const words = "put back 1 user and 0 groups in place of 2 users and 0 groups";
+  await fails(2, new RegExp(`puts back the system of record.*--confirm "${words}"`), ["replica", "undo", ...of]);
+  assert.match(await done(["replica", "undo", ...of, "--confirm", words]), /^mode +system of record$/m);
+  assert.equal((await client.get("/Users")).body.Resources[0].userName, "mine");
 });

@@ -27,7 +27,7 @@ test("help: of everything, of a group, of each command", async () => {
   const help = await done(["--help"], { env: EMPTY });
   assert.match(help, /Exit codes:\n {2}0 {2}done/);
   const commands = [...help.matchAll(/^ {2}((?:[a-z-]+ )?[a-z-]+) .*$/gm)].map((match) => match[1].trim());
-  for (const name of ["settings get", "settings set", "token mint", "token explain", "replica status", "replica resync", "replica diff", "keys create", "keys revoke", "tail"]) {
+  for (const name of ["settings get", "settings set", "token mint", "token explain", "replica status", "replica resync", "replica undo", "replica diff", "keys create", "keys revoke", "tail"]) {
     assert.match(await done([...name.split(" "), "--help"], { env: EMPTY }), new RegExp(`^scim-edge ${name}[\\s\\S]*--key-file FILE[\\s\\S]*Exit codes:`), name);
     assert.ok(commands.some((one) => one.startsWith(name)), `${name} is not in the help: ${commands}`);
   }

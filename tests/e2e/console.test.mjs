@@ -275,7 +275,8 @@ describe("the console", { skip: missing }, () => {
     await page.getByRole("button", { name: "Check against the origin" }).click();
     await page.getByRole("row", { name: `missing here User ${made.body.id}` }).waitFor();
     await page.getByRole("button", { name: "Resync" }).click();
-    await page.getByRole("dialog").getByRole("button", { name: "Resync" }).click();
+    await page.getByRole("dialog").getByText(/^This replaces \d+ users/).waitFor();
+    await page.getByRole("dialog").getByRole("button", { name: /^Replace \d+ users and \d+ groups?$/ }).click();
     const filter = encodeURIComponent('userName eq "unseen@example.com"');
     await until(async () => (await served.gateway.scim(ACCOUNT, served.key).get(`/Users?filter=${filter}`)).body.totalResults === 1);
     await page.getByRole("button", { name: "Check against the origin" }).click();
@@ -284,9 +285,11 @@ describe("the console", { skip: missing }, () => {
 
   test("the replica: an account without an origin, and one whose origin is down", async (t) => {
     await served.gateway.account("record");
-    const down = await server(() => ({ status: 503, body: {} }));
+    let isDown = false;
+    const down = await server(() => (isDown ? { status: 503, body: {} } : { body: { totalResults: 0, Resources: [] } }));
     t.after(down.stop);
     const client = await served.gateway.account("broken", { scim_origin_url: `${down.url}/scim`, scim_origin_authorization: "Bearer x" });
+    isDown = true;
     const page = await browser.page();
     t.after(() => page.context().close());
     await signIn(page, "record", served.gateway.rootKey);

@@ -97,7 +97,7 @@ test("cursors: after the tables were filled again a cursor has expired, and says
   const page = await client.get(`/Users?${ACTIVE}&count=3&cursor=`);
   const next = `/Users?${ACTIVE}&count=3&cursor=${page.body.nextCursor}`;
   assert.equal((await client.get(next)).status, 200);
-  await gateway.admin("moved").set({ scim_origin_url: second.base });
+  await gateway.admin("moved").set({ scim_origin_url: second.base }, { replace: true });
   await until(() => second.requests.length > 0 || client.get("/Users?count=1").then(() => false));
   const expired = await until(async () => {
     const answer = await client.get(next);

@@ -76,6 +76,7 @@ test("settings: an editor without other permissions lends none, and has no secre
   t.after(() => evil.stop());
   const idp = await gateway.idp();
   const client = await gateway.account("kept", { scim_origin_url: own.base, scim_origin_authorization: "Bearer origin-secret" });
+  await until(async () => (await client.get("/Users?count=0")).headers.get("cache-status").includes("hit"));
   const editor = await keyWith("kept", "editor", ["core_setting_view", "core_setting_edit"]);
   const calls = gateway.admin("kept", editor);
   const rule = { jwksUrl: `${idp.url}/keys`, serviceAccount: "provisioner", claims: [{ field: "sub", value: "mine" }] };
@@ -94,9 +95,9 @@ test("settings: an editor without other permissions lends none, and has no secre
   const told = [];
   for (const batch of [
     [update("scim_origin_url", evil.base)],
-    [{ identifier: "scim_origin_url", updateType: "RESTORE" }],
+    [{ identifier: "scim_origin_url", updateType: "RESTORE", confirm: "make the copy of 1 user and 0 groups the system of record" }],
     [update("scim_origin_url", evil.base)],
-    [update("scim_origin_url", own.base)],
+    [{ ...update("scim_origin_url", own.base), confirm: "replace 1 user and 0 groups" }],
   ]) {
     for (const query of ["?dryRun=true", ""]) told.push(await calls.call("PUT", `/ng/api/settings${query}`, batch));
   }
@@ -109,7 +110,8 @@ test("settings: an editor without other permissions lends none, and has no secre
   assert.ok(own.requests.some(({ headers }) => headers.authorization === "Bearer origin-secret"));
   assert.ok(evil.requests.every(({ headers }) => headers.authorization === undefined), JSON.stringify(evil.requests));
   // With the secret in the same request the origin can be another one.
-  await calls.set({ scim_origin_authorization: "Bearer for-the-other", scim_origin_url: evil.base });
+  await calls.set({ scim_origin_authorization: "Bearer for-the-other", scim_origin_url: evil.base }, { replace: true });
+  await until(async () => (await operate("kept", gateway.rootKey, "GET", ".replica")).body.switch === null);
   await client.call("POST", "/Users", { schemas: [USER], userName: "other@example.com" });
   assert.ok(evil.requests.some(({ headers }) => headers.authorization === "Bearer for-the-other"));
 });

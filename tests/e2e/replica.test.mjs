@@ -111,7 +111,7 @@ test("another origin is copied at once, not when the next pass over the old one 
   const [old, other] = [await origin(3), await origin(2)];
   t.after(() => other.stop());
   const { account, client, operate } = await behind(t, old);
-  await gateway.admin(account).set({ scim_origin_url: other.base });
+  await gateway.admin(account).set({ scim_origin_url: other.base }, { replace: true });
   await until(async () => {
     const answer = await client.get("/Users?count=1");
     return isHit(answer) && answer.body.totalResults === 2;
@@ -172,10 +172,13 @@ test("a check reports what differs, and changes nothing; a resync mends it", asy
   assert.deepEqual(found.different, [{ type: "User", id: "u4" }, { type: "Group", id: group.body.id }]);
   assert.equal((await client.get("/Users/u3")).status, 200);
   // The old copy answers while the new one is made.
-  assert.equal((await operate("POST", ".resync")).status, 202);
+  assert.equal((await operate("POST", ".resync", { confirm: "replace 120 users and 1 group" })).status, 202);
   assert.ok(isHit(await client.get("/Users/u5")));
   await until(async () => (await client.get("/Users/u3")).status === 404);
-  await until(async () => (await operate("GET", ".replica")).body.pass === null);
+  await until(async () => {
+    const { pass, switch: under } = (await operate("GET", ".replica")).body;
+    return pass === null && under === null;
+  });
   const { missing, extra, different } = await checked();
   assert.deepEqual([missing, extra, different], [[], [], []]);
   assert.equal((await client.get("/Users/u2")).body.groups[0].value, group.body.id);

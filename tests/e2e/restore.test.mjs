@@ -257,7 +257,8 @@ test("restore at an origin: deletions that a pass finds are kept, and a resource
   const { it, client, call } = await behind(t, "found");
   const gone = it.store.Users.get("u2");
   it.store.Users.delete("u2");
-  assert.equal((await call("POST", ".resync")).status, 202);
+  const { confirm } = (await call("POST", ".resync")).body;
+  assert.equal((await call("POST", ".resync", { confirm })).status, 202);
   const found = await until(async () => (await call("GET", ".deleted")).body.resources[0]);
   assert.deepEqual([found.id, found.source, found.principal], ["u2", "reconciliation", null]);
   // The origin has it again, with less in it.

@@ -152,9 +152,11 @@ test("export: says how many writes were made meanwhile", async () => {
 });
 
 test("export: a copy can be taken along once it is whole", async (t) => {
-  const slow = await server(() => ({ status: 503, body: {} }));
+  let isDown = false;
+  const slow = await server(() => (isDown ? { status: 503, body: {} } : { body: { totalResults: 1, Resources: [] } }));
   t.after(() => slow.stop());
   await gateway.account("filling", { scim_origin_url: slow.url });
+  isDown = true;
   await gateway.scim("filling").get("/.replica", root);
   const refused = await gateway.scim("filling").get("/.export", root);
   assert.equal(refused.status, 409);

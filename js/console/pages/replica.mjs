@@ -11,7 +11,8 @@ const STATES = {
   filling: ["accent", "filling"],
   stale: ["warn", "stale"],
 };
-const PASSES = { resync: "Copying everything again", check: "Checking against the origin" };
+const PASSES = { check: "Checking against the origin" };
+const REASONS = { change: "Copying the new origin", resync: "Copying everything again", undo: "Putting back what was before" };
 const HEALTH = { up: "good", down: "bad", unknown: "" };
 const CIRCUIT = { closed: "good", open: "bad", "half-open": "warn" };
 
@@ -25,12 +26,20 @@ export function Replica() {
 function State({ of, reload }) {
   const session = useSession();
   const { busy, error, done, run } = useAction();
-  const [asking, setAsking] = useState(false);
+  // What a call asks to be confirmed, and the call.
+  const [asking, setAsking] = useState(null);
   const [kind, word] = STATES[of.state] ?? ["", of.state];
-  const call = (name, sentence) => async () => {
-    await session.operator("POST", name);
+  const call = (name, sentence, body) => async () => {
+    await session.operator("POST", name, body);
     await reload();
     return sentence;
+  };
+  /** Asks what a call would do, and for its confirmation where it wants one. */
+  const ask = (name, title, body = {}) => async () => {
+    const { confirm, consequence } = await session.operator("POST", `${name}?dryRun=true`, body);
+    const sent = { ...body, confirm: confirm ?? undefined };
+    if (!confirm) return call(name, undefined, sent)();
+    setAsking({ title, text: consequence, action: confirm, onConfirm: call(name, undefined, sent) });
   };
   const copies = of.mode === "copy";
   const setAside = (of.setAside?.users ?? 0) + (of.setAside?.groups ?? 0);
@@ -41,7 +50,9 @@ function State({ of, reload }) {
         ${copies && html`
           <div class="actions">
             <button disabled=${busy} onClick=${() => run(call(".check", "The check has begun; its result appears below."))}>Check against the origin</button>
-            <button disabled=${busy} onClick=${() => setAsking(true)}>Resync</button>
+            ${of.switch?.reason === "resync"
+              ? html`<button disabled=${busy} onClick=${() => run(call(".resync", "The copy stays as it was.", { cancel: true }))}>Cancel the resync</button>`
+              : html`<button disabled=${busy || of.switch !== null} onClick=${() => run(ask(".resync", "Copy everything again?"))}>Resync</button>`}
           </div>`}
       </div>
       <${Notice} kind="bad" text=${error} />
@@ -56,20 +67,47 @@ function State({ of, reload }) {
           ${setAside > 0 && html`<div><dt>Set aside</dt><dd class="bad-text" title="Resources of the origin whose ids no path can carry">${count(setAside)}</dd></div>`}`}
       </dl>
       ${of.unknownOutcomes > 0 && html`<p class="small quiet">Writes whose answer the origin owes; reads of these resources go to it until it is known.</p>`}
-      ${of.fill && html`<${Fill} fill=${of.fill} />`}
+      ${of.fill && html`<${Fill} fill=${of.fill} title="First fill" />`}
+      ${of.switch && html`<${Switch} of=${of.switch} />`}
       ${of.pass && !of.fill && html`<p role="status">${PASSES[of.pass.purpose] ?? "Comparing with the origin"}: ${count(of.pass.pages)} pages read, begun ${ago(of.pass.startedAt)}</p>`}
     </section>
     ${of.origin && html`<${Origin} origin=${of.origin} />`}
     ${copies && html`<${Check} check=${of.lastCheck} />`}
-    ${asking && html`<${Confirm} title="Copy everything again?" text="The copy is rebuilt from the origin, which is asked for every resource. Reads go on meanwhile."
-      action="Resync" onClose=${() => setAsking(false)} onConfirm=${call(".resync")} />`}`;
+    ${of.kept.length > 0 && html`<${Kept} kept=${of.kept} busy=${busy || of.switch !== null}
+      onUndo=${(number) => run(ask(".undo", "Put this back?", { number: number ?? undefined }))} />`}
+    ${asking && html`<${Confirm} ...${asking} action=${asking.action[0].toUpperCase() + asking.action.slice(1)} onClose=${() => setAsking(null)} />`}`;
 }
 
-function Fill({ fill }) {
+function Switch({ of }) {
+  return html`
+    ${of.phase === "filling"
+      ? html`<${Fill} fill=${of} title=${REASONS[of.reason] ?? of.reason} />`
+      : html`<p role="status">${REASONS[of.reason] ?? of.reason}: writes are held for some seconds</p>`}
+    <p class="small quiet">What is in use answers until the new copy is complete.${of.reason === "change" ? " Setting scim_origin_url back ends the switch." : ""}</p>
+    ${of.lastFailure && html`<${Notice} kind="bad" text=${`${of.lastFailure}${of.nextAttemptAt ? `, tried again at ${timeOf(of.nextAttemptAt)}` : ""}`} />`}`;
+}
+
+/** What was in use before, and can be put back. */
+function Kept({ kept, busy, onUndo }) {
+  return html`
+    <section class="card" aria-label="Kept">
+      <h2>Kept since a change of the origin</h2>
+      <${Table} caption="Kept" head=${["What", { number: "Users" }, { number: "Groups" }, "Until", ""]}>
+        ${kept.map((one) => html`
+          <tr key=${String(one.number)}>
+            <td>${one.mode === "record" ? "The system of record" : `A copy of ${one.host}`}</td>
+            <td class="number">${count(one.users)}</td><td class="number">${count(one.groups)}</td><td>${dateOf(one.until)}</td>
+            <td><button disabled=${busy} onClick=${() => onUndo(one.number)}>Put back</button></td>
+          </tr>`)}
+      <//>
+    </section>`;
+}
+
+function Fill({ fill, title }) {
   const left = fill.total !== null && fill.perSecond > 0 ? (fill.total - fill.copied) / fill.perSecond : null;
   return html`
     <div class="fill">
-      <label for="fill">First fill</label>
+      <label for="fill">${title}</label>
       <progress id="fill" max=${fill.total ?? undefined} value=${fill.total === null ? undefined : fill.copied}></progress>
       <p class="small">
         ${count(fill.copied)} of ${fill.total === null ? "an unknown number" : count(fill.total)} copied,

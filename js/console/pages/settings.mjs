@@ -1,7 +1,7 @@
 // Settings: the form is made of what the API lists, so that a new setting appears by itself. What is typed
 // is checked by the gateway itself (`dryRun`), which knows the rules.
 
-import { Badge, Field, Loaded, Notice, useAction, useLoad, useSession } from "../parts.mjs";
+import { Badge, Confirm, Field, Loaded, Notice, useAction, useLoad, useSession } from "../parts.mjs";
 import { ago, timeOf } from "../time.mjs";
 import { html, useEffect, useState } from "../vendor.mjs";
 import { JwksTest } from "./jwks-test.mjs";
@@ -24,6 +24,8 @@ const changesOf = (drafts) => Object.entries(drafts).map(([identifier, text]) =>
 const errorsOf = (answers) =>
   Object.fromEntries(answers.filter((one) => !one.updateStatus).map((one) => [one.identifier, one.errorMessage]));
 
+const sentenceOf = (words) => words[0].toUpperCase() + words.slice(1);
+
 export function Settings() {
   const session = useSession();
   const settings = useLoad(() => session.admin("GET", `${PATH}?category=SCIM`), [session]);
@@ -41,13 +43,15 @@ function Form({ list, accounts, reload }) {
   const [drafts, setDrafts] = useState({});
   const [errors, setErrors] = useState({});
   const save = useAction();
+  // The answer to a change of the origin that has to be confirmed.
+  const [asked, setAsked] = useState(null);
   const changed = Object.keys(drafts).length;
 
   useEffect(() => {
     if (changed === 0) return setErrors({});
     let over = false;
     const timer = setTimeout(async () => {
-      const answers = await session.admin("PUT", `${PATH}?dryRun=true`, changesOf(drafts)).catch(() => []);
+      const answers = await session.admin("PUT", `${PATH}?dryRun=true&ask=false`, changesOf(drafts)).catch(() => []);
       if (!over) setErrors(errorsOf(answers));
     }, 300);
     return () => {
@@ -71,6 +75,8 @@ function Form({ list, accounts, reload }) {
       setDrafts(Object.fromEntries(Object.entries(drafts).filter(([identifier]) => identifier in refused)));
       await reload();
       setErrors(refused);
+      const origin = answers.find((one) => one.identifier in refused && one.switch?.confirm);
+      if (origin) setAsked(origin);
       const stored = answers.length - Object.keys(refused).length;
       const until = timeOf(Date.now() + FORCE_SECONDS * 1000);
       if (stored === 0) throw new Error("Nothing was saved: see the marked settings.");
@@ -79,7 +85,21 @@ function Form({ list, accounts, reload }) {
     });
   };
 
+  /** Makes the change of the origin, with what came with it. */
+  const confirm = async () => {
+    const refused = changesOf(Object.fromEntries(Object.entries(drafts).filter(([identifier]) => identifier in errors)));
+    const changes = refused.map((one) => (one.identifier === asked.identifier ? { ...one, confirm: asked.switch.confirm } : one));
+    const answers = await session.admin("PUT", PATH, changes);
+    const left = errorsOf(answers);
+    setDrafts(Object.fromEntries(Object.entries(drafts).filter(([identifier]) => identifier in left)));
+    await reload();
+    setErrors(left);
+    if (asked.identifier in left) throw new Error(left[asked.identifier]);
+  };
+
   return html`
+    ${asked && html`<${Confirm} title="Change the origin?" text=${asked.switch.consequence} action=${sentenceOf(asked.switch.confirm)}
+      onClose=${() => setAsked(null)} onConfirm=${confirm} />`}
     <form onSubmit=${submit} autocomplete="off" novalidate>
       ${groupsOf(list).map(({ title, settings }) => html`
         <section class="card" key=${title} aria-label=${title}>

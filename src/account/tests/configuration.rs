@@ -30,6 +30,7 @@ fn brought(document: &Document, lines: &[Value], permissions: Permissions) -> Re
         development: false,
         gateway: "https://scim.example.com",
         correlation_id: "c",
+        refused: &std::collections::BTreeMap::new(),
     };
     import(document, lines, &request)
 }

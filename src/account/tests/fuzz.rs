@@ -71,6 +71,7 @@ fn damaged_calls() {
                 development: false,
                 gateway: "https://scim.example.com",
                 correlation_id: "c",
+                refused: &std::collections::BTreeMap::new(),
             },
         )
     };

@@ -56,6 +56,7 @@ impl Account {
                 development: self.development,
                 gateway: "https://scim.example.com",
                 correlation_id: "corr",
+                refused: &std::collections::BTreeMap::new(),
             },
         );
         if let Some(changed) = outcome.changed {
