@@ -4,6 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { accountCommands } from "./cli-account.mjs";
 import { deletedCommands } from "./cli-deleted.mjs";
 import { exportCommand } from "./cli-export.mjs";
+import { importCommand } from "./cli-import.mjs";
 import { CommandError, EXIT } from "./cli-gateway.mjs";
 import { note, pairs, plain, print, printJson, progress, table, time } from "./cli-output.mjs";
 import { confirmOption, confirmed, setConfirmed } from "./cli-switch.mjs";
@@ -310,6 +311,7 @@ export const COMMANDS = [
   { name: "keys revoke", usage: "IDENTIFIER", about: "revoke an API key or a minted token", arguments: [1, 1], run: revokeKey },
   tail,
   exportCommand,
+  importCommand,
   ...deletedCommands,
   ...accountCommands,
 ];

@@ -8,6 +8,9 @@ export const EXIT = { done: 0, failed: 1, usage: 2, denied: 3, refused: 4, unava
 /** How long an answer may take. */
 const TIMEOUT_MS = 30_000;
 
+/** How long one that has much to do may take. */
+const LONG_MS = 300_000;
+
 /** A command that did not succeed, with what to say of it. */
 export class CommandError extends Error {
   /** `status` and `body` are the gateway's, where it answered. */
@@ -56,20 +59,22 @@ export function connect({ url, account, key }) {
 
   const unreachable = (why) => new CommandError(EXIT.unavailable, `${base} cannot be reached: ${why}`);
 
-  async function call(method, path, { query = {}, body } = {}) {
+  async function call(method, path, { query = {}, body, lines, timeout = TIMEOUT_MS } = {}) {
+    const sent = lines ?? (body === undefined ? undefined : JSON.stringify(body));
+    const type = lines === undefined ? "application/json" : "application/x-ndjson";
     const target = targetOf(path, query);
     let response, text;
     try {
       response = await fetch(target, {
         method,
         redirect: "manual",
-        headers: { "x-api-key": key, accept: "application/json", ...(body !== undefined && { "content-type": "application/json" }) },
-        body: body === undefined ? undefined : JSON.stringify(body),
-        signal: AbortSignal.timeout(TIMEOUT_MS),
+        headers: { "x-api-key": key, accept: "application/json", ...(sent !== undefined && { "content-type": type }) },
+        body: sent,
+        signal: AbortSignal.timeout(timeout),
       });
       text = await response.text();
     } catch (error) {
-      const why = error.name === "TimeoutError" ? `no answer within ${TIMEOUT_MS / 1000} s` : (error.cause?.message ?? error.message);
+      const why = error.name === "TimeoutError" ? `no answer within ${timeout / 1000} s` : (error.cause?.message ?? error.message);
       throw unreachable(why);
     }
     return read(response, text);
@@ -98,6 +103,8 @@ export function connect({ url, account, key }) {
       if (response.status !== 200) read(response, await response.text());
       return response.body;
     },
+    /** A call of the operators' API that takes its time: `lines` are sent as they are. */
+    upload: (path, options) => call("POST", `/ng/api/scim/account/${account}/${path}`, { ...options, timeout: LONG_MS }),
     /** A call of the operators' API, below the account's SCIM base. */
     operate: (method, path, options) => call(method, `/ng/api/scim/account/${account}/${path}`, options),
   };

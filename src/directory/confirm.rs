@@ -17,6 +17,11 @@ pub fn replacement(users: i64, groups: i64) -> String {
     format!("replace {}", counted(users, groups))
 }
 
+/// Resources are merged with those of an import.
+pub fn merge(users: i64, groups: i64) -> String {
+    format!("merge into {}", counted(users, groups))
+}
+
 /// A copy becomes the system of record.
 pub fn becomes_record(users: i64, groups: i64) -> String {
     format!("make the copy of {} the system of record", counted(users, groups))

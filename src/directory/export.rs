@@ -23,6 +23,8 @@ const CHARACTERS: i64 = 1 << 19;
 /// Where an export goes on.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Place {
+    /// The generation of the tables: numbers of another one mean other resources.
+    generation: i64,
     /// Whether the schemas were shown.
     schemas: bool,
     /// Behind this resource.
@@ -55,6 +57,8 @@ pub struct Page {
     pub shown: Shown,
     /// Whether there is nothing after it.
     pub is_last: bool,
+    /// Whether the tables are not those that the export began with: it cannot go on.
+    pub is_outdated: bool,
 }
 
 impl Shown {
@@ -72,10 +76,16 @@ impl Shown {
 impl<S: Sql> Directory<S> {
     /// A page of the export that has come to a place.
     pub fn export(&self, place: &Place) -> Result<Page, SqlError> {
+        let generation = self.store.generation()?;
         let mut page = Page { place: place.clone(), ..Page::default() };
         if !page.place.schemas {
+            page.place.generation = generation;
             page.place.schemas = true;
             page.lines = self.schema_lines()?;
+            return Ok(page);
+        }
+        if page.place.generation != generation {
+            page.is_outdated = true;
             return Ok(page);
         }
         // First, so that a member has been shown before its group shows it, whenever it was created.
@@ -85,6 +95,20 @@ impl<S: Sql> Directory<S> {
         }
         page.is_last = page.lines.is_empty();
         Ok(page)
+    }
+
+    /// The number of the last resource on the page behind another one, which is bounded; none if there is none.
+    pub(crate) fn end_of_page(&self, after: i64) -> Result<Option<i64>, SqlError> {
+        let text = "SELECT seq, length(body) FROM resource WHERE seq > ? ORDER BY seq LIMIT ?";
+        let (mut last, mut characters) = (None, 0_i64);
+        for mut row in self.store.sql.query(text, &[after.into(), ROWS.into()])? {
+            if characters > CHARACTERS {
+                break;
+            }
+            last = Some(row.integer()?);
+            characters = characters.saturating_add(row.integer()?);
+        }
+        Ok(last)
     }
 
     fn schema_lines(&self) -> Result<Vec<String>, SqlError> {
@@ -100,21 +124,10 @@ impl<S: Sql> Directory<S> {
     }
 
     fn add_resource_lines(&self, page: &mut Page) -> Result<(), SqlError> {
-        let sql = &self.store.sql;
-        let text = "SELECT seq, length(body) FROM resource WHERE seq > ? ORDER BY seq LIMIT ?";
-        let rows = sql.query(text, &[page.place.resource.into(), ROWS.into()])?;
-        let (mut last, mut characters) = (None, 0_i64);
-        for mut row in rows {
-            if characters > CHARACTERS {
-                break;
-            }
-            last = Some(row.integer()?);
-            characters = characters.saturating_add(row.integer()?);
-        }
-        let Some(last) = last else { return Ok(()) };
+        let Some(last) = self.end_of_page(page.place.resource)? else { return Ok(()) };
         let text = "SELECT kind, created, modified, version, origin_meta, body FROM resource
             WHERE seq > ? AND seq <= ? ORDER BY seq";
-        for mut row in sql.query(text, &[page.place.resource.into(), last.into()])? {
+        for mut row in self.store.sql.query(text, &[page.place.resource.into(), last.into()])? {
             let kind = kind_of(row.integer()?);
             match kind {
                 Kind::User => page.shown.users = page.shown.users.saturating_add(1),

@@ -48,7 +48,19 @@ pub(crate) fn put<S: Sql>(
     if !schema.id.eq_ignore_ascii_case(urn) {
         return Err(Error::new(ScimType::InvalidValue, "id must be the URN in the path").into());
     }
-    if let Some(sentence) = unenforceable(&schema) {
+    let known = store.sql.transaction(|| register(store, schemas, kind, &schema))?;
+    Ok(Response::json(if known { 200 } else { 201 }, schema_resource(&schema, request.base).to_string()))
+}
+
+/// Stores an extension, within a transaction. Returns whether it was known.
+pub(crate) fn register<S: Sql>(
+    store: &Store<S>,
+    schemas: &Schemas,
+    kind: Kind,
+    schema: &Schema,
+) -> Result<bool, Failure> {
+    let urn = schema.id.as_str();
+    if let Some(sentence) = unenforceable(schema) {
         return Err(Error::new(ScimType::InvalidValue, sentence).into());
     }
     let core = Kind::ALL.into_iter().any(|kind| schemas.core(kind).id.eq_ignore_ascii_case(urn));
@@ -61,26 +73,23 @@ pub(crate) fn put<S: Sql>(
         let sentence = format!("an account has at most {EXTENSIONS} schemas of its own");
         return Err(Error::new(ScimType::TooMany, sentence).into());
     }
-    store.sql.transaction(|| {
-        store.sql.query(
-            "INSERT INTO extension (urn, kind, definition) VALUES (?1, ?2, ?3)
-                ON CONFLICT (urn) DO UPDATE SET kind = excluded.kind, definition = excluded.definition, learned = 0",
-            &[
-                schema.id.to_ascii_lowercase().as_str().into(),
-                number(kind).into(),
-                schema.to_json().to_string().as_str().into(),
-            ],
-        )?;
-        store.rebuild_unique()?;
-        match store.not_unique(&schema.id)? {
-            Some(name) => {
-                let sentence = format!("{name}: two resources have the same value, so it cannot be unique");
-                Err(Failure::from(Error::new(ScimType::Uniqueness, sentence)))
-            }
-            None => Ok(()),
+    store.sql.query(
+        "INSERT INTO extension (urn, kind, definition) VALUES (?1, ?2, ?3)
+            ON CONFLICT (urn) DO UPDATE SET kind = excluded.kind, definition = excluded.definition, learned = 0",
+        &[
+            schema.id.to_ascii_lowercase().as_str().into(),
+            number(kind).into(),
+            schema.to_json().to_string().as_str().into(),
+        ],
+    )?;
+    store.rebuild_unique()?;
+    match store.not_unique(&schema.id)? {
+        Some(name) => {
+            let sentence = format!("{name}: two resources have the same value, so it cannot be unique");
+            Err(Error::new(ScimType::Uniqueness, sentence).into())
         }
-    })?;
-    Ok(Response::json(if known { 200 } else { 201 }, schema_resource(&schema, request.base).to_string()))
+        None => Ok(known),
+    }
 }
 
 /// Makes the origin's extension schemas the account's; those that were registered stay as they are.

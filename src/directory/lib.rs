@@ -20,6 +20,7 @@ pub mod export;
 mod extension;
 pub mod forward;
 pub mod history;
+pub mod import;
 pub mod intent;
 mod known_groups;
 pub mod length;

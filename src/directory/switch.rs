@@ -41,6 +41,8 @@ pub enum Reason {
     Resync,
     /// A kept set is put back.
     Undo,
+    /// An export was taken over.
+    Import,
 }
 
 /// A switch that has begun.
@@ -237,12 +239,53 @@ impl<S: Sql> Directory<S> {
         })
     }
 
+    /// Numbers the set that an import fills.
+    pub fn begin_import(&self) -> Result<i64, SqlError> {
+        let mut sets = self.sets()?;
+        sets.last = sets.last.saturating_add(1);
+        self.set_sets(&sets)?;
+        Ok(sets.last)
+    }
+
+    /// Drops the set of an import.
+    pub fn drop_import(&self, number: i64) -> Result<(), SqlError> {
+        self.store.sql.transaction(|| self.drop_set(number))
+    }
+
+    /// Exchanges the set in use for that of an import. Returns until when the old one is kept.
+    pub fn exchange_import(&self, number: i64, settings: &str, now_ms: i64) -> Result<i64, SqlError> {
+        let switch = Switch {
+            number,
+            reason: Reason::Import,
+            origin: None,
+            began: now_ms,
+            active: String::new(),
+            failures: 0,
+            last_failure: None,
+            next_attempt: None,
+            kept: None,
+        };
+        self.exchange_for(self.sets()?, switch, settings, false, now_ms)?;
+        Ok(now_ms.saturating_add(KEPT_MS))
+    }
+
     /// Exchanges the set in use for that of the switch. `settings` are those that the old one was used with.
     /// With `keep_deleted`, resources that a resync finds to be gone from the origin can be restored like others that
     /// were deleted there.
     pub fn exchange(&self, settings: &str, keep_deleted: bool, now_ms: i64) -> Result<(), SqlError> {
         let mut sets = self.sets()?;
         let Some(switch) = sets.switch.take() else { return Err(SqlError::new("there is no switch")) };
+        self.exchange_for(sets, switch, settings, keep_deleted, now_ms)
+    }
+
+    fn exchange_for(
+        &self,
+        mut sets: Sets,
+        switch: Switch,
+        settings: &str,
+        keep_deleted: bool,
+        now_ms: i64,
+    ) -> Result<(), SqlError> {
         let old = sets.in_use;
         let (out, into) = (prefix(old), prefix(switch.number));
         // An origin that was removed is set again, or another one is.
@@ -452,6 +495,11 @@ impl<S: Sql> Directory<S> {
 
 /// A set that is not in use.
 impl<S: Sql> Directory<TableSet<S>> {
+    /// Opens the set of an import, and makes it where it is new.
+    pub fn open_import(sql: S, number: i64) -> Result<Self, SqlError> {
+        Self::open_set(TableSet::beside(sql, number), number, false)
+    }
+
     /// Opens the set of a switch, and makes it where it is new.
     pub fn open_switch(sql: S, switch: &Switch) -> Result<Self, SqlError> {
         let set = Self::open_set(TableSet::beside(sql, switch.number), switch.number, false)?;

@@ -6,7 +6,7 @@
 
 use crate::Directory;
 use crate::sql::{Sql, SqlError};
-use crate::store::{Store, kind_of, number};
+use crate::store::{Store, Stored, kind_of, number};
 use scim_edge_scim::endpoint::Kind;
 use scim_edge_scim::fold::fold;
 use scim_edge_scim::schema::{Attribute, Schema, Type, Uniqueness};
@@ -88,6 +88,34 @@ impl<S: Sql> Store<S> {
     fn unique_of(&self, kind: Kind) -> Vec<UniqueAttribute> {
         let all: Rc<[UniqueAttribute]> = self.unique.borrow().clone();
         all.iter().filter(|attribute| attribute.kind == kind).cloned().collect()
+    }
+
+    /// Why a resource cannot have its names and the other values that only one may have (RFC 7643 §7), in a sentence;
+    /// none if it can. Those that stay as they were are not looked up: a rule that came later does not stop other
+    /// changes.
+    pub(crate) fn conflict(
+        &self,
+        kind: Kind,
+        new: &Map<String, Value>,
+        old: Option<(&Stored, &Map<String, Value>)>,
+        unique_group_names: bool,
+    ) -> Result<Option<String>, SqlError> {
+        let own = old.map(|(stored, _)| stored.seq);
+        let attribute = match kind {
+            Kind::User => Some("userName"),
+            Kind::Group => unique_group_names.then_some("displayName"),
+        };
+        if let Some(attribute) = attribute {
+            let name =
+                |resource: &Map<String, Value>| resource.get(attribute).and_then(Value::as_str).map(fold);
+            let (new, old) = (name(new), old.and_then(|(_, old)| name(old)));
+            if new != old && new.map_or(Ok(false), |new| self.name_taken(kind, &new, own))? {
+                let other = kind.name().to_ascii_lowercase();
+                return Ok(Some(format!("{attribute}: another {other} has this name")));
+            }
+        }
+        let taken = self.unique_taken(kind, new, old.map(|(_, old)| old), own)?;
+        Ok(taken.map(|name| format!("{name}: another resource has this value")))
     }
 
     /// The first attribute with a new value that another resource has.

@@ -9,7 +9,6 @@ use crate::store::{Content, Member, Store, Stored};
 use scim_edge_scim::dialect::UnknownMembers;
 use scim_edge_scim::endpoint::Kind;
 use scim_edge_scim::error::{Error, ScimType};
-use scim_edge_scim::fold::fold;
 use scim_edge_scim::member_change::MemberChange;
 use scim_edge_scim::patch::Patch;
 use scim_edge_scim::project::Projection;
@@ -265,34 +264,14 @@ impl<S: Sql> Write<'_, S> {
         Ok(members)
     }
 
-    /// Names and other values that only one resource may have (RFC 7643 §7). Those that stay as they were are not
-    /// looked up: a rule that came later does not stop other changes.
     fn check_unique(
         &self,
         kind: Kind,
         new: &Map<String, Value>,
         old: Option<(&Stored, &Map<String, Value>)>,
     ) -> Result<(), Failure> {
-        let own = old.map(|(stored, _)| stored.seq);
-        let attribute = match kind {
-            Kind::User => Some("userName"),
-            Kind::Group => self.request.unique_group_names.then_some("displayName"),
-        };
-        if let Some(attribute) = attribute {
-            let name =
-                |resource: &Map<String, Value>| resource.get(attribute).and_then(Value::as_str).map(fold);
-            let (new, old) = (name(new), old.and_then(|(_, old)| name(old)));
-            if new != old && new.map_or(Ok(false), |new| self.store.name_taken(kind, &new, own))? {
-                let other = kind.name().to_ascii_lowercase();
-                let sentence = format!("{attribute}: another {other} has this name");
-                return Err(Error::new(ScimType::Uniqueness, sentence).into());
-            }
-        }
-        match self.store.unique_taken(kind, new, old.map(|(_, old)| old), own)? {
-            Some(name) => {
-                let sentence = format!("{name}: another resource has this value");
-                Err(Error::new(ScimType::Uniqueness, sentence).into())
-            }
+        match self.store.conflict(kind, new, old, self.request.unique_group_names)? {
+            Some(sentence) => Err(Error::new(ScimType::Uniqueness, sentence).into()),
             None => Ok(()),
         }
     }
@@ -314,7 +293,7 @@ impl<S: Sql> Write<'_, S> {
 }
 
 /// A resource with its id behind its schemas.
-fn with_id(id: &str, resource: Map<String, Value>) -> Map<String, Value> {
+pub(crate) fn with_id(id: &str, resource: Map<String, Value>) -> Map<String, Value> {
     let mut with_id = Map::new();
     with_id.insert("schemas".into(), Value::Null);
     with_id.insert("id".into(), id.into());

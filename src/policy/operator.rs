@@ -37,11 +37,13 @@ pub enum OperatorCall {
     History,
     /// Erases one resource for good, with its history.
     Erase,
+    /// Lines of an export, to be taken over.
+    Import,
 }
 
 impl OperatorCall {
     /// Every call.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Explain,
         Self::KeySet,
         Self::Replica,
@@ -56,6 +58,7 @@ impl OperatorCall {
         Self::Restore,
         Self::History,
         Self::Erase,
+        Self::Import,
     ];
 
     /// The call of a path segment.
@@ -80,6 +83,7 @@ impl OperatorCall {
             Self::Restore => ".restore",
             Self::History => ".history",
             Self::Erase => ".erase",
+            Self::Import => ".import",
         }
     }
 
@@ -100,6 +104,7 @@ impl OperatorCall {
             Self::Restore => "deleted.restore",
             Self::History => "resource.history",
             Self::Erase => "resource.erase",
+            Self::Import => "directory.import",
         }
     }
 
@@ -116,7 +121,8 @@ impl OperatorCall {
             | Self::Check
             | Self::Changes
             | Self::Restore
-            | Self::Erase => "POST",
+            | Self::Erase
+            | Self::Import => "POST",
         }
     }
 
@@ -137,6 +143,7 @@ impl OperatorCall {
             Self::Deleted | Self::Restore | Self::Undo => Permission::DirectoryRestore,
             Self::Erase => Permission::DirectoryErase,
             Self::Export => Permission::DirectoryExport,
+            Self::Import => Permission::DirectoryImport,
         };
         match [needed].iter().chain(self.also_needed()).find(|permission| !held.has(**permission)) {
             Some(missing) => Err(Refusal::new(Reason::PermissionMissing, missing.name())),
@@ -148,6 +155,7 @@ impl OperatorCall {
     fn also_needed(self) -> &'static [Permission] {
         match self {
             Self::Export => &[Permission::UserView, Permission::GroupView],
+            Self::Import => &[Permission::UserManage, Permission::UserInvite, Permission::GroupManage],
             _ => &[],
         }
     }
@@ -165,6 +173,7 @@ pub fn permit_whole(held: Permissions, kind: Kind) -> Result<(), Refusal> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use Permission as P;
 
     #[test]
     fn a_whole_resource_needs_the_permission_to_manage_its_kind() {
@@ -192,6 +201,16 @@ mod tests {
         assert_eq!(with(&[user, group]).unwrap_err(), "scim_directory_export");
         assert_eq!(with(&[export, group]).unwrap_err(), "core_user_view");
         assert_eq!(with(&[export, user]).unwrap_err(), "core_usergroup_view");
+    }
+
+    #[test]
+    fn an_import_needs_what_it_writes() {
+        let all = [P::DirectoryImport, P::UserManage, P::UserInvite, P::GroupManage];
+        assert_eq!(OperatorCall::Import.permit(all.into_iter().collect()), Ok(()));
+        for without in all {
+            let held = all.into_iter().filter(|permission| *permission != without).collect();
+            assert_eq!(OperatorCall::Import.permit(held).unwrap_err().detail, without.name());
+        }
     }
 
     #[test]

@@ -51,6 +51,8 @@ pub(crate) struct Exported {
     pub shown: Shown,
     #[serde(default)]
     pub is_last: bool,
+    #[serde(default)]
+    pub is_outdated: bool,
     /// How many writes there were since the beginning, where that is known.
     #[serde(default)]
     pub writes: Option<u64>,

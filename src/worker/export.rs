@@ -58,6 +58,8 @@ struct Export {
     published: Rc<Published>,
     permissions: Permissions,
     progress: Progress,
+    /// The first page, where it was asked for already.
+    ready: Option<(Exported, String)>,
     pages: u32,
 }
 
@@ -70,9 +72,20 @@ pub(crate) async fn handle(
 ) -> Result<Response> {
     let query = form_urlencoded::parse(request.query().as_bytes());
     let after = query.into_owned().find(|(name, _)| name == "after").map(|(_, value)| value);
+    let mut ready = None;
     let progress = match after {
         Some(text) => match open(environment, &caller.published.account, &text)? {
-            Some(progress) => progress,
+            Some(progress) => {
+                let page = Exporting::Page { place: progress.place.clone(), entry: progress.entry };
+                let page = ask_directory(environment, &caller.published, page).await?;
+                if page.0.is_outdated {
+                    let sentence =
+                        "The directory's tables were exchanged after the export began: begin it again";
+                    return scim_error(&ScimError::status(409, sentence), &[]);
+                }
+                ready = Some(page);
+                progress
+            }
             None => {
                 let sentence = "after must be what a checkpoint of this account's export says";
                 return scim_error(&ScimError::new(ScimType::InvalidValue, sentence), &[]);
@@ -104,6 +117,7 @@ pub(crate) async fn handle(
         published: caller.published.clone(),
         permissions: caller.holder.permissions,
         progress,
+        ready,
         pages: 0,
     };
     let pages = stream::try_unfold(Some(export), |export| async move {
@@ -136,8 +150,17 @@ impl Export {
                 self.add(&mut text, &line.to_string());
             }
         }
-        let page = Exporting::Page { place: self.progress.place.clone(), entry: self.progress.entry };
-        let (head, lines) = ask_directory(&self.environment, &self.published, page).await?;
+        let (head, lines) = match self.ready.take() {
+            Some(ready) => ready,
+            None => {
+                let page = Exporting::Page { place: self.progress.place.clone(), entry: self.progress.entry };
+                ask_directory(&self.environment, &self.published, page).await?
+            }
+        };
+        if head.is_outdated {
+            // The answer has begun: it breaks off, and going on is refused with a reason.
+            return Err(Error::RustError("the tables were exchanged during an export".to_owned()));
+        }
         for line in lines.lines() {
             self.add(&mut text, line);
         }

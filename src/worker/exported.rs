@@ -28,6 +28,7 @@ impl Directory {
                     place: page.place,
                     shown: page.shown,
                     is_last: page.is_last,
+                    is_outdated: page.is_outdated,
                     writes: writes.transpose().map_err(internal)?,
                 };
                 (head, page.lines)

@@ -28,6 +28,7 @@ mod failures;
 mod forward;
 mod gate;
 mod http;
+mod import;
 mod journal;
 mod keys;
 mod lock;

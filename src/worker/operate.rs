@@ -53,6 +53,7 @@ impl Directory {
             OperatorCall::Restore => return self.restore(request, call, &settings).await,
             OperatorCall::History => return self.history(request, &settings),
             OperatorCall::Erase => return self.erase_resource(request, call, &settings).await,
+            OperatorCall::Import => return self.import(request, call, &settings).await,
             _ => {}
         }
         if operator == OperatorCall::Replica {

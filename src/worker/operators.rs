@@ -64,7 +64,8 @@ pub(crate) async fn handle(
         | OperatorCall::Deleted
         | OperatorCall::Restore
         | OperatorCall::History
-        | OperatorCall::Erase => {
+        | OperatorCall::Erase
+        | OperatorCall::Import => {
             return directory(request, environment, record, route, caller).await;
         }
         OperatorCall::Undo => return undo::handle(request, environment, record, &caller).await,

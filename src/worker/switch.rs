@@ -100,7 +100,7 @@ impl Drop for Writing<'_> {
 }
 
 /// No write begins as long as there is one.
-struct Held<'a>(&'a Cell<bool>);
+pub(crate) struct Held<'a>(&'a Cell<bool>);
 
 impl Drop for Held<'_> {
     fn drop(&mut self) {
@@ -120,8 +120,8 @@ enum Turn {
 
 /// The answer to a write while the tables are exchanged.
 pub(crate) fn held() -> Result<Response> {
-    let sentence = "The directory is being switched to another origin, which takes some seconds: \
-        nothing was changed, send the request again";
+    let sentence = "The directory's tables are being exchanged, which takes some seconds: nothing was changed, \
+        send the request again";
     scim_error(&ScimError::status(503, sentence), &[("retry-after", RETRY_SECONDS)])
 }
 
@@ -271,7 +271,11 @@ impl Directory {
         if *known == before { Ok(()) } else { store.set_sets(&sets).map_err(internal) }
     }
 
+    /// Whether a switch is still wanted: settings can change, and the account can be deleted, while it waits.
     fn is_current(&self, switch: &Switch) -> Result<bool> {
+        if self.is_sealed()? {
+            return Ok(false);
+        }
         let known = self.store()?.sets().map_err(internal)?.switch;
         Ok(known.is_some_and(|known| known.number == switch.number))
     }
@@ -332,6 +336,46 @@ impl Directory {
         self.save(origin, state).map(|_| ())
     }
 
+    /// Holds writes, and waits for those that are under way. None if they do not end.
+    pub(crate) async fn hold_writes(&self) -> Result<Option<Held<'_>>> {
+        let switching = &self.memory.switching;
+        let held = switching.hold();
+        let until = now_ms().saturating_add(HOLD_MS);
+        while switching.writes.get() > 0 {
+            if now_ms() > until {
+                return Ok(None);
+            }
+            JsFuture::from(pause(LOOK_MS)).await?;
+        }
+        Ok(Some(held))
+    }
+
+    /// Puts the tables of an import in the place of those in use. Returns until when the old ones are kept.
+    pub(crate) fn exchange_import(&self, number: i64) -> Result<i64> {
+        let settings = self.settings_in_use()?;
+        let until = self.store()?.exchange_import(number, &settings, now_ms()).map_err(internal)?;
+        self.forget_tables()?;
+        Ok(until)
+    }
+
+    fn settings_in_use(&self) -> Result<String> {
+        let before = self.known_configuration().map_err(internal)?;
+        let settings = before.map(|before| text(&before.settings)).transpose().map_err(internal)?;
+        Ok(settings.unwrap_or_default())
+    }
+
+    /// Forgets what was remembered of tables that are not in use any more.
+    fn forget_tables(&self) -> Result<()> {
+        self.memory.races.note_pass();
+        self.memory.switching.forget();
+        self.memory.switching.due.set(0);
+        *self.memory.circuit.borrow_mut() = None;
+        *self.memory.configuration.borrow_mut() = None;
+        let known = self.known_configuration().map_err(internal)?;
+        *self.memory.configuration.borrow_mut() = known;
+        Ok(())
+    }
+
     /// Puts the new tables in the place of those in use.
     async fn exchange(&self, switch: &Switch) -> Result<Turn> {
         let origin = self.new_origin(switch)?;
@@ -339,15 +383,8 @@ impl Directory {
         if !self.read_changed(origin.as_ref()).await? {
             return Ok(Turn::Failed);
         }
-        let switching = &self.memory.switching;
-        let _held = switching.hold();
+        let Some(_held) = self.hold_writes().await? else { return Ok(Turn::More(AGAIN_MS)) };
         let until = now_ms().saturating_add(HOLD_MS);
-        while switching.writes.get() > 0 {
-            if now_ms() > until {
-                return Ok(Turn::More(AGAIN_MS));
-            }
-            JsFuture::from(pause(LOOK_MS)).await?;
-        }
         loop {
             if !self.read_changed(origin.as_ref()).await? {
                 return Ok(Turn::Failed);
@@ -371,9 +408,8 @@ impl Directory {
         let store = self.store()?;
         let before = self.known_configuration().map_err(internal)?;
         let keeps = before.as_ref().map(|before| before.settings.deleted_retention_days);
-        let settings = before.map(|before| text(&before.settings)).transpose().map_err(internal)?;
         let keep_deleted = keeps.is_none_or(|days| days > 0);
-        store.exchange(&settings.unwrap_or_default(), keep_deleted, now_ms()).map_err(internal)?;
+        store.exchange(&self.settings_in_use()?, keep_deleted, now_ms()).map_err(internal)?;
         audit::add(store.sql(), &entry(switch)).map_err(internal)?;
         if switch.reason == Reason::Undo
             && let Some(mut state) = store.replica().map_err(internal)?
@@ -383,13 +419,7 @@ impl Directory {
             store.set_replica(&state).map_err(internal)?;
         }
         // What was asked of an origin before is older than the new tables.
-        self.memory.races.note_pass();
-        self.memory.switching.forget();
-        self.memory.switching.due.set(0);
-        *self.memory.circuit.borrow_mut() = None;
-        *self.memory.configuration.borrow_mut() = None;
-        let known = self.known_configuration().map_err(internal)?;
-        *self.memory.configuration.borrow_mut() = known;
+        self.forget_tables()?;
         console_log!("the tables in use were exchanged; they are a copy: {}", origin.is_some());
         Ok(())
     }
@@ -428,6 +458,7 @@ fn entry(switch: &Switch) -> Entry {
         Reason::Change => "origin.exchange",
         Reason::Resync => "replica.exchange",
         Reason::Undo => "origin.put-back",
+        Reason::Import => "directory.import",
     };
     Entry {
         id: 0,

@@ -101,7 +101,9 @@ impl Directory {
         let Some(configuration) = self.known_configuration().map_err(internal)? else { return Ok(()) };
         self.memory.configuration.borrow_mut().get_or_insert(configuration);
         let kept = self.store()?.drop_expired(now_ms()).map_err(internal)?;
-        let mut waits: Vec<i64> = kept.map(|until| until.saturating_sub(now_ms())).into_iter().collect();
+        let stale = self.drop_stale_import()?;
+        let until = kept.into_iter().chain(stale);
+        let mut waits: Vec<i64> = until.map(|until| until.saturating_sub(now_ms())).collect();
         // A switch wakes the object often: what is due in the tables in use has a time of its own.
         let switching = &self.memory.switching;
         let is_switching = self.store()?.sets().map_err(internal)?.switch.is_some();

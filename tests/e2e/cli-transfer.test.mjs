@@ -6,6 +6,7 @@ import { createServer, request as ask } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
+import { digestOf as resourcesOf, makeExport } from "../../js/transfer.mjs";
 import { commandLine } from "./command-line.mjs";
 import { USER, start } from "./harness.mjs";
 
@@ -86,4 +87,46 @@ test("export: a connection that breaks is gone on with, and so is a file", async
   await fails(2, /there is no such file/, ["export", "--output", join(folder, "none"), "--resume"]);
   writeFileSync(join(folder, "empty"), "");
   assert.equal((await json(["export", "--output", join(folder, "empty"), "--resume"])).digest, digestOf(whole));
+});
+
+test("import: 2,000 users and 100 groups are the same after a round trip, over connections that break", async (t) => {
+  const [made, first, second] = ["made", "first", "second"].map((name) => join(folder, `${name}.ndjson`));
+  const key = await makeExport(made, 2_000, 100);
+  for (const account of ["one", "two"]) await gateway.account(account);
+  const [one, two] = [commandLine(gateway, "one"), commandLine(gateway, "two")];
+  await one.fails(4, /signed by a key of another deployment/, ["import", made]);
+  // The first answers are lost: what was sent is sent again.
+  const env = await breaking(t, [Infinity, 0, 10, Infinity, 0]);
+  const done = await one.json(["import", made, "--trust-key", key], { env });
+  assert.deepEqual([done.users, done.groups, done.committed], [2_000, 100, true]);
+  await one.done(["export", "--output", first]);
+  const ended = await two.cli(["import", first]);
+  assert.equal(ended.code, 0, ended.err);
+  assert.match(ended.out, /^2000 users, 100 groups with \d+ members, \d things of the configuration\n$/);
+  assert.match(ended.err, /Exported from one at \d{4}-/);
+  await two.done(["export", "--output", second]);
+  assert.equal(await resourcesOf(first), await resourcesOf(made));
+  assert.equal(await resourcesOf(second), await resourcesOf(made));
+});
+
+test("import: what is there goes only if somebody says so", async () => {
+  const client = await people("there", 2);
+  const there = commandLine(gateway, "there");
+  const path = join(folder, "there.ndjson");
+  const key = await makeExport(path, 3, 1);
+  await there.fails(4, /the mode must be merge, or replace/, ["import", path, "--trust-key", key]);
+  const words = ["import", path, "--trust-key", key, "--mode", "replace"];
+  await there.fails(2, /Confirm it with --confirm "replace 2 users and 0 groups"/, words);
+  assert.equal((await client.get("/Users?count=0")).body.totalResults, 2);
+  await there.done([...words, "--confirm", "replace 2 users and 0 groups"]);
+  assert.equal((await client.get("/Users?count=0")).body.totalResults, 3);
+});
+
+test("import: a file that is no export, or not finished, is not sent", async () => {
+  await gateway.account("none");
+  const none = commandLine(gateway, "none");
+  const path = join(folder, "none.ndjson");
+  writeFileSync(path, '{"type":"Export","format":1}\n');
+  await none.fails(2, /does not end with a manifest/, ["import", path]);
+  await none.fails(2, /there is no such file/, ["import", join(folder, "nothing")]);
 });
