@@ -24,6 +24,12 @@ use std::collections::HashMap;
 /// The characters of links in one row. A row, the body included, has to stay below SQLite's 2 MB.
 const LINK_CHARACTERS: usize = 1 << 18;
 
+/// The longest body, in bytes, that has links in its row.
+const BODY_BESIDE_LINKS: usize = 1 << 20;
+
+/// The longest body, in bytes, that fits into a tombstone. Only origins have longer ones, and SQLite's limit is near.
+const BODY_BYTES: usize = 1_950_000;
+
 /// The tombstones that one search looks at.
 const REACH: i64 = 20_000;
 
@@ -276,8 +282,12 @@ impl<S: Sql> Directory<S> {
 impl<S: Sql> Store<S> {
     /// Adds the tombstone of a resource that is about to be deleted.
     pub(crate) fn keep_deleted(&self, stored: &Stored, deletion: &Deletion<'_>) -> Result<(), SqlError> {
+        if stored.body.len() > BODY_BYTES {
+            return Ok(());
+        }
         let mut parts = self.links_of(stored)?.into_iter();
-        let first = parts.next().unwrap_or_else(|| "[]".to_owned());
+        let first = if stored.body.len() > BODY_BESIDE_LINKS { None } else { parts.next() };
+        let first = first.unwrap_or_else(|| "[]".to_owned());
         let source = json!(deletion.source);
         let numbers = self.integers(
             "INSERT INTO deleted (kind, id, name, created, version, at, source, principal, request_id, origin,

@@ -5,8 +5,8 @@
 //! can be asked for again in the same words.
 //!
 //! A tombstone is overwritten in its place before it is deleted, as SQLite's own `secure_delete` cannot be
-//! turned on in an object. Entries of indexes, and earlier versions of rows, stay in free space of the
-//! database until SQLite uses it again.
+//! turned on in an object; [`Directory::scrub`] writes over free pages and the log. Entries of indexes, and earlier
+//! versions of rows, stay in free space within pages that are in use until SQLite uses it again.
 
 use crate::Directory;
 use crate::audit::ERASED;
@@ -18,6 +18,10 @@ use serde_json::{Map, Value, json};
 
 /// The entries of the audit that are looked at in one turn.
 const ENTRIES: i64 = 20_000;
+
+/// The turns of [`Directory::scrub`], each of which writes a MiB: more than twice the length at which SQLite writes its
+/// log back into the database and begins it again.
+pub const SCRUB_TURNS: u32 = 12;
 
 /// The references by other resources that are listed.
 const REFERENCES: i64 = 100;
@@ -123,8 +127,11 @@ impl<S: Sql> Directory<S> {
                 self.store.leave_groups(kind, id, now_ms)?;
                 self.drop_links(kind, id)?;
             }
-            let text = "DELETE FROM intent WHERE kind = ? AND id IN (SELECT value FROM json_each(?))";
-            self.store.sql.query(text, &binds)?;
+            for table in ["intent", "set_aside"] {
+                let text =
+                    format!("DELETE FROM {table} WHERE kind = ? AND id IN (SELECT value FROM json_each(?))");
+                self.store.sql.query(&text, &binds)?;
+            }
             if let Some(mut state) = state {
                 let checks = [state.last_check.as_mut(), state.pass.as_mut().map(|pass| &mut pass.check)];
                 for check in checks.into_iter().flatten() {
@@ -136,6 +143,21 @@ impl<S: Sql> Directory<S> {
             }
             Ok(())
         })
+    }
+
+    /// Writes zeros over free pages of the database, and over the write-ahead log; to be called for each turn, with
+    /// time to commit between them. Free space within pages that are in use keeps its old bytes.
+    pub fn scrub(&self, turn: u32) -> Result<(), SqlError> {
+        let sql = &self.store.sql;
+        if turn == 0 {
+            sql.query("DROP TABLE IF EXISTS scrub", &[])?;
+            sql.query("CREATE TABLE scrub (body BLOB NOT NULL) STRICT", &[])?;
+        }
+        sql.query("INSERT INTO scrub (body) VALUES (zeroblob(1048576))", &[])?;
+        if turn.saturating_add(1) == SCRUB_TURNS {
+            sql.query("DROP TABLE scrub", &[])?;
+        }
+        Ok(())
     }
 
     /// Resources whose attributes still name an erased one, a manager's `value` for example.

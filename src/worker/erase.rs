@@ -13,7 +13,7 @@ use crate::journal::Written;
 use crate::operate::{body, json_answer};
 use scim_edge_account::published::DirectorySettings;
 use scim_edge_directory::audit::ERASED;
-use scim_edge_directory::resource_erasure::Erasable;
+use scim_edge_directory::resource_erasure::{Erasable, SCRUB_TURNS};
 use scim_edge_policy::operation::needed;
 use scim_edge_scim::endpoint::{Endpoint, Kind};
 use scim_edge_scim::error::{Error as ScimError, ScimType};
@@ -24,7 +24,7 @@ use worker::Result;
 
 /// Every answer says it.
 const REMAINS: [&str; 4] = [
-    "free pages of the database and its write-ahead log, until SQLite uses them again",
+    "free space within pages of the database that are in use, until SQLite uses it again",
     "the platform's point-in-time recovery, for 30 days",
     "data that the origin, identity providers and exports keep themselves",
     "attributes of other resources, listed as references",
@@ -96,6 +96,10 @@ impl Directory {
         store.erase_tables(kind, &erasable, now_ms()).map_err(internal)?;
         let of = Written { kind, id: ERASED.to_owned(), former_id: None };
         self.note_operation(call, if kind == Kind::User { "user.erase" } else { "group.erase" }, 200, of)?;
+        for turn in 0..SCRUB_TURNS {
+            store.scrub(turn).map_err(internal)?;
+            let_others_in().await?;
+        }
         let references = store.references(&erasable).map_err(internal)?;
         let references: Vec<Value> =
             references.iter().map(|one| json!({ "type": one.kind.name(), "id": one.id })).collect();

@@ -242,6 +242,36 @@ fn a_group_of_thousands_of_members_with_long_displays_is_restored_whole() {
 }
 
 #[test]
+fn a_row_of_a_deleted_resource_stays_below_the_limit_of_the_platform() {
+    let native = native();
+    let client = Client::new(&native);
+    let directory = &client.directory;
+    let base = "https://origin.example/scim";
+    directory.begin_replica(base).unwrap();
+    let deletion = Deletion { at: 6, source: Source::Origin, principal: None, request_id: None, keep: true };
+    for (id, length) in [("long", 1_900_000), ("longest", 2_000_000)] {
+        let user = json!({ "id": id, "userName": id, "title": "t".repeat(length) });
+        directory.absorb(Kind::User, &user, base, 5).unwrap();
+    }
+    for n in 0..2_000 {
+        let members = json!([{ "value": "long", "display": "d".repeat(200) }]);
+        let group = json!({ "id": format!("g{n}"), "displayName": "g", "members": members });
+        directory.absorb(Kind::Group, &group, base, 5).unwrap();
+    }
+    for id in ["long", "longest"] {
+        directory.forget(Kind::User, id, &deletion).unwrap();
+    }
+    let longest: i64 = native
+        .0
+        .query_row("SELECT max(length(body) + length(links)) FROM deleted", [], |row| row.get(0))
+        .unwrap();
+    assert!(longest < 2_000_000, "{longest}");
+    let tombstone = directory.restorable(Kind::User, "long", 0).unwrap();
+    assert_eq!(directory.memberships(&tombstone).unwrap().groups.len(), 2_000);
+    assert_eq!(directory.restorable(Kind::User, "longest", 0).unwrap_err().status, 404);
+}
+
+#[test]
 fn restore_at_an_origin_follows_the_ids_that_it_gives() {
     let native = native();
     let client = Client::new(&native);
