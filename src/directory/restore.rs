@@ -20,6 +20,19 @@ use scim_edge_scim::relocate::relocate;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+/// How a resource is restored.
+#[derive(Clone, Copy, Debug)]
+pub struct Terms {
+    /// Whether its memberships are restored too.
+    pub memberships: bool,
+    /// Whether two groups may not have the same name.
+    pub unique_group_names: bool,
+    /// The time of the earliest deletion that is kept, in milliseconds since the epoch.
+    pub kept_from: i64,
+    /// Milliseconds since the epoch.
+    pub now_ms: i64,
+}
+
 /// A resource that was restored.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -109,18 +122,12 @@ impl<S: Sql> Directory<S> {
     ///
     /// # Errors
     /// A SCIM answer; nothing was changed then.
-    pub fn restore(
-        &self,
-        kind: Kind,
-        id: &str,
-        with_memberships: bool,
-        kept_from: i64,
-        now_ms: i64,
-    ) -> Result<Restored, Response> {
+    pub fn restore(&self, kind: Kind, id: &str, terms: &Terms) -> Result<Restored, Response> {
+        let now_ms = terms.now_ms;
         let restored = self.store.sql.transaction(|| {
-            let tombstone = self.find_restorable(kind, id, kept_from)?;
+            let tombstone = self.find_restorable(kind, id, terms.kept_from)?;
             let resource = tombstone.resource()?;
-            self.store.check_free(&tombstone)?;
+            self.store.check_free(&tombstone, terms.unique_group_names)?;
             if let Some(name) = self.store.unique_taken(kind, &resource, None, None)? {
                 let sentence =
                     format!("{name}: another resource has this value by now; change it there first");
@@ -131,7 +138,7 @@ impl<S: Sql> Directory<S> {
             let content = Content { resource: &resource, origin_meta: None };
             let seq = self.store.insert_at(kind, &content, age)?;
             let links =
-                if with_memberships { self.store.memberships(&tombstone)? } else { Memberships::default() };
+                if terms.memberships { self.store.memberships(&tombstone)? } else { Memberships::default() };
             self.store.add_members(seq, &links.members)?;
             for (group, display) in &links.groups {
                 if let Some(group) = self.store.get(Kind::Group, group)? {
@@ -157,8 +164,8 @@ impl<S: Sql> Directory<S> {
     ///
     /// # Errors
     /// A SCIM answer.
-    pub fn check_free(&self, tombstone: &Tombstone) -> Result<(), Response> {
-        self.store.check_free(tombstone).map_err(Response::from)
+    pub fn check_free(&self, tombstone: &Tombstone, unique_group_names: bool) -> Result<(), Response> {
+        self.store.check_free(tombstone, unique_group_names).map_err(Response::from)
     }
 
     /// The memberships of a deleted resource.
@@ -281,12 +288,12 @@ impl<S: Sql> Directory<S> {
 }
 
 impl<S: Sql> Store<S> {
-    /// Another user may have the name by now. Groups may share one, unless an earlier restore has perhaps
-    /// created the group.
-    fn check_free(&self, tombstone: &Tombstone) -> Result<(), Failure> {
+    /// Another user may have the name by now. Groups may share one, unless the account has unique names, or an earlier
+    /// restore has perhaps created the group.
+    fn check_free(&self, tombstone: &Tombstone, unique_group_names: bool) -> Result<(), Failure> {
         let (attribute, kind): (&str, i64) = match tombstone.kind {
             Kind::User => ("userName", 0),
-            Kind::Group if tombstone.is_attempted => ("displayName", 1),
+            Kind::Group if unique_group_names || tombstone.is_attempted => ("displayName", 1),
             Kind::Group => return Ok(()),
         };
         let name = fold(&tombstone.name().unwrap_or_default());

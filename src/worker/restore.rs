@@ -22,7 +22,7 @@ use crate::replica::{is_scim, unreachable_origin};
 use scim_edge_account::published::DirectorySettings;
 use scim_edge_directory::deleted::Tombstone;
 use scim_edge_directory::pass::modified;
-use scim_edge_directory::restore::{Restored, add_member};
+use scim_edge_directory::restore::{Restored, Terms, add_member};
 use scim_edge_policy::operation::needed;
 use scim_edge_scim::endpoint::{Endpoint, Kind, segments};
 use scim_edge_scim::error::{Error as ScimError, ScimType};
@@ -110,7 +110,14 @@ impl Directory {
             };
             return self.restore_at(call, settings, &origin, wanted, with_memberships, groups_left).await;
         }
-        match self.store()?.restore(kind, id, with_memberships, deleted_from(settings, now_ms()), now_ms()) {
+        let now_ms = now_ms();
+        let terms = Terms {
+            memberships: with_memberships,
+            unique_group_names: settings.unique_group_names,
+            kept_from: deleted_from(settings, now_ms),
+            now_ms,
+        };
+        match self.store()?.restore(kind, id, &terms) {
             Ok(restored) => {
                 let of = Written { kind, id: id.to_owned(), former_id: None };
                 self.note_operation(call, operation(kind), 200, of)?;
@@ -151,7 +158,7 @@ impl Directory {
             Ok(tombstone) => tombstone,
             Err(refused) => return Ok(Err(respond(refused, &[])?)),
         };
-        if let Err(refused) = store.check_free(&tombstone) {
+        if let Err(refused) = store.check_free(&tombstone, settings.unique_group_names) {
             return Ok(Err(respond(refused, &[])?));
         }
         let has = match self.still_has(origin, &tombstone).await? {

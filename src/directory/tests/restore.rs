@@ -11,12 +11,14 @@ mod support;
 
 use scim_edge_directory::audit::{self, Entry, Outcome, Resource};
 use scim_edge_directory::deleted::{Deletion, Search, Source};
+use scim_edge_directory::restore::Terms;
 use scim_edge_scim::endpoint::Kind;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use support::{Client, Native, native};
 
 const NOW: i64 = 1_796_000_000_000;
+const TERMS: Terms = Terms { memberships: true, unique_group_names: false, kept_from: 0, now_ms: NOW };
 
 fn user(client: &Client<'_>, name: &str) -> String {
     let made = client.expect(201, "POST", "/Users", Some(json!({ "userName": name })));
@@ -45,7 +47,7 @@ fn memberships(client: &Client<'_>) -> BTreeSet<(String, String)> {
 }
 
 fn restore(client: &Client<'_>, kind: Kind, id: &str) -> scim_edge_directory::restore::Restored {
-    client.directory.restore(kind, id, true, 0, NOW).unwrap()
+    client.directory.restore(kind, id, &TERMS).unwrap()
 }
 
 fn listed(client: &Client<'_>, search: Search<'_>) -> Vec<String> {
@@ -85,7 +87,7 @@ fn restore_brings_a_user_back_with_its_id_a_higher_version_and_its_groups() {
     assert_eq!(found["totalResults"], 1);
     assert_eq!(client.directory.count(Kind::User).unwrap(), 1);
     assert_eq!(listed(&client, Search::default()), Vec::<String>::new());
-    let again = client.directory.restore(Kind::User, &ann, true, 0, NOW).unwrap_err();
+    let again = client.directory.restore(Kind::User, &ann, &TERMS).unwrap_err();
     assert_eq!(again.status, 409);
 }
 
@@ -98,7 +100,7 @@ fn restore_is_refused_if_another_user_has_the_name_and_changes_nothing() {
     client.expect(204, "DELETE", &format!("/Users/{ann}"), None);
     let other = user(&client, "ANN");
     let before = client.expect(200, "GET", &format!("/Groups/{staff}"), None);
-    let refused = client.directory.restore(Kind::User, &ann, true, 0, NOW).unwrap_err();
+    let refused = client.directory.restore(Kind::User, &ann, &TERMS).unwrap_err();
     let error: Value = serde_json::from_str(refused.body.as_deref().unwrap()).unwrap();
     assert_eq!((refused.status, error["scimType"].as_str()), (409, Some("uniqueness")));
     assert!(error["detail"].as_str().unwrap().contains("another User has this name by now"), "{error}");
@@ -161,10 +163,11 @@ fn restore_leaves_out_members_that_left_and_ids_that_are_others_now() {
     // Gone for good: nothing is restored of it.
     client.directory.trim_deleted(NOW).unwrap();
     assert_eq!(listed(&client, Search::default()), Vec::<String>::new());
-    assert_eq!(client.directory.restore(Kind::Group, &staff, true, 0, NOW).unwrap_err().status, 404);
+    assert_eq!(client.directory.restore(Kind::Group, &staff, &TERMS).unwrap_err().status, 404);
     let staff = group(&client, "staff", &[&bob]);
     client.expect(204, "DELETE", &format!("/Groups/{staff}"), None);
-    let restored = client.directory.restore(Kind::Group, &staff, false, 0, NOW).unwrap();
+    let restored =
+        client.directory.restore(Kind::Group, &staff, &Terms { memberships: false, ..TERMS }).unwrap();
     assert_eq!(restored.memberships, 0);
     assert_eq!(memberships(&client), BTreeSet::new());
 }
@@ -318,11 +321,15 @@ fn a_restore_that_may_have_been_made_before_is_not_made_twice() {
     directory.begin_restore(&tombstone, NOW).unwrap();
     group(&client, "staff", &[]);
     let tombstone = directory.restorable(Kind::Group, &staff, 0).unwrap();
-    assert_eq!(directory.check_free(&tombstone).unwrap_err().status, 409);
+    assert_eq!(directory.check_free(&tombstone, false).unwrap_err().status, 409);
     directory.end_restore(&tombstone).unwrap();
     // Groups may have the same name.
     let tombstone = directory.restorable(Kind::Group, &staff, 0).unwrap();
-    directory.check_free(&tombstone).unwrap();
+    directory.check_free(&tombstone, false).unwrap();
+    let unique = Terms { unique_group_names: true, ..TERMS };
+    let refused = directory.restore(Kind::Group, &staff, &unique).unwrap_err();
+    assert!(refused.body.unwrap().contains("displayName: another Group has this name by now"));
+    directory.restore(Kind::Group, &staff, &TERMS).unwrap();
 }
 
 fn written(client: &Client<'_>, operation: &str, id: &str, former_id: Option<&str>) {

@@ -3,6 +3,7 @@
 
 mod support;
 
+use scim_edge_directory::restore::Terms;
 use scim_edge_scim::dialect::UnknownMembers;
 use scim_edge_scim::endpoint::Kind;
 use serde_json::{Value, json};
@@ -215,7 +216,9 @@ fn uniqueness_holds_for_what_is_restored() {
     made("a");
     client.expect(204, "DELETE", "/Users/id-1", None);
     made("b");
-    let restore = || client.directory.restore(Kind::User, "id-1", true, 0, 1_795_000_000_000);
+    let terms =
+        Terms { memberships: true, unique_group_names: false, kept_from: 0, now_ms: 1_795_000_000_000 };
+    let restore = || client.directory.restore(Kind::User, "id-1", &terms);
     assert_eq!(restore().unwrap_err().status, 409);
     client.expect(204, "DELETE", "/Users/id-2", None);
     restore().unwrap();
