@@ -116,6 +116,11 @@ impl Cursor {
     }
 }
 
+/// Whether a text looks like a cursor of this gateway, of whatever query: to an origin it means nothing.
+pub fn is_own_cursor(text: &str) -> bool {
+    text.trim().strip_prefix(VERSION).is_some_and(|rest| rest.starts_with('.'))
+}
+
 /// The error for a cursor that was valid and has no place in the list any longer.
 pub(crate) fn expired() -> Error {
     let sentence = "the list has changed so that the cursor has no place in it: begin again without it";
@@ -158,6 +163,7 @@ mod tests {
             let cursor = cursor(key);
             let text = cursor.to_text("users");
             assert_eq!(Cursor::parse(&text, "users"), Ok(cursor));
+            assert!(is_own_cursor(&text) && !is_own_cursor("k1") && !is_own_cursor("2"));
             for (text, query) in
                 [(text.as_str(), "groups"), (&text.replace('9', "8"), "users"), ("x", "users"), ("", "users")]
             {

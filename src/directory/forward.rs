@@ -111,6 +111,9 @@ impl<S: Sql> Directory<S> {
 
 /// The paths of the attributes that are returned on request.
 fn on_request(schemas: &Schemas, kind: Kind) -> Vec<String> {
+    if schemas.shows_all(kind) {
+        return Vec::new();
+    }
     let of = |schema: &Schema| {
         let mut paths = Vec::new();
         for attribute in &schema.attributes {

@@ -53,6 +53,7 @@ mod unique;
 mod write;
 
 use answers::Answers;
+pub use cursor::is_own_cursor;
 use intent::Intent;
 use known_groups::KnownGroups;
 use message::{Failure, Request, Response};

@@ -3,6 +3,7 @@
 use crate::directory::Incoming;
 use scim_edge_account::supplement::Supplement;
 use scim_edge_directory::capabilities::Capabilities;
+use scim_edge_directory::is_own_cursor;
 use scim_edge_scim::query::Query;
 use serde_json::Value;
 
@@ -40,6 +41,18 @@ pub(crate) fn asked(incoming: &Incoming) -> Vec<Supplement> {
         .filter(|(name, _)| names.iter().any(|known| known == name))
         .map(|(_, one)| one)
         .collect()
+}
+
+/// Whether a read goes on behind a cursor of the gateway's own.
+pub(crate) fn has_own_cursor(incoming: &Incoming) -> bool {
+    if incoming.body.is_empty() {
+        let query = Query::parse(&incoming.query);
+        return query.is_ok_and(|query| query.get("cursor").is_some_and(is_own_cursor));
+    }
+    let body = serde_json::from_slice::<Value>(&incoming.body).unwrap_or_default();
+    let mut members = body.as_object().into_iter().flatten();
+    members
+        .any(|(name, value)| name.eq_ignore_ascii_case("cursor") && value.as_str().is_some_and(is_own_cursor))
 }
 
 /// Whether an origin says that it lacks a feature. Projection is not announced (RFC 7643 §5); cursors

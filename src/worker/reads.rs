@@ -1,6 +1,6 @@
 //! Reads in front of an origin: from the copy where it is right, else from the origin.
 
-use crate::ask::{asked, lacks};
+use crate::ask::{asked, has_own_cursor, lacks};
 use crate::copies::is_too_old;
 use crate::directory::{Directory, Incoming, dialect, internal, let_others_in, respond};
 use crate::environment::now_ms;
@@ -46,8 +46,10 @@ impl Directory {
         }
         if let Some(why) = self.why_forward(incoming, settings, origin, &state).await? {
             // An origin that does not know filters shows everything, and the client would take the
-            // first resource for the one it asked for.
-            if asked(incoming).iter().any(|feature| lacks(state.capabilities.as_ref(), *feature)) {
+            // first resource for the one it asked for. A cursor of the copy has no meaning at the origin.
+            if has_own_cursor(incoming)
+                || asked(incoming).iter().any(|feature| lacks(state.capabilities.as_ref(), *feature))
+            {
                 let sentence = "The origin cannot answer this, and the gateway's copy of it is not complete";
                 return scim_error(&ScimError::status(503, sentence), &[("retry-after", "5")]).map(Some);
             }
@@ -100,6 +102,9 @@ impl Directory {
         };
         // The copy has no attributes that the origin returns on request only.
         let on_request = |kind: Kind| {
+            if store.on_request(kind).is_none() {
+                return false;
+            }
             let body = String::from_utf8_lossy(&incoming.body);
             let text = Query::parse(&incoming.query).map_or_else(
                 |_| String::new(),

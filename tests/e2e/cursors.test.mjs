@@ -106,6 +106,24 @@ test("cursors: after the tables were filled again a cursor has expired, and says
   assert.equal(expired.body.scimType, "expiredCursor");
 });
 
+test("cursors: a cursor of the copy is never sent to the origin, and is good again once the copy is", async (t) => {
+  const it = await origin(9, { lacks: [], byCursor: true });
+  t.after(() => it.stop());
+  const client = await gateway.account("ours", { scim_origin_url: it.base });
+  await until(async () => isHit(await client.get("/Users?count=1")));
+  const first = await client.get("/Users?count=3&cursor=");
+  it.behave = ({ method }) => (method === "POST" ? { destroy: true } : undefined);
+  // Until it is known what became of this one, lists are the origin's to answer.
+  assert.equal((await client.call("POST", "/Users", { schemas: [USER], userName: "lost" })).status, 504);
+  const second = await until(async () => {
+    const answer = await client.get(`/Users?count=3&cursor=${first.body.nextCursor}`);
+    assert.ok([200, 503].includes(answer.status), JSON.stringify(answer.body));
+    return answer.status === 200 && answer;
+  });
+  assert.deepEqual(second.body.Resources.map(({ id }) => id), ["u3", "u4", "u5"]);
+  assert.ok(it.requests.every(({ url }) => !url.includes(first.body.nextCursor)));
+});
+
 test("cursors: bounded in length, however long what is sorted by", async () => {
   const client = await gateway.account("long");
   for (let n = 0; n < 3; n += 1) {
