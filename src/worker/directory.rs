@@ -113,6 +113,8 @@ pub(crate) struct Memory {
     /// Whether the alarm is known to be set.
     pub(crate) is_awake: Cell<bool>,
     pub(crate) journal: Journal,
+    /// The account, and what it is called among the hops of its requests.
+    pub(crate) hop: RefCell<Option<(String, Rc<str>)>>,
     /// How many resources are asked of the origin at once: fewer where a page was too long.
     pub(crate) page: Cell<i64>,
     /// What it lends to its copies.
@@ -189,6 +191,7 @@ impl Directory {
             is_erased: Cell::new(false),
             is_awake: Cell::new(false),
             journal: Journal::default(),
+            hop: RefCell::new(None),
             page: Cell::new(PAGE),
             near: Near::default(),
             lent: Lent::default(),

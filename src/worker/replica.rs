@@ -100,9 +100,22 @@ impl Directory {
             }
         };
         let passed = incoming.map(|incoming| incoming.headers.get(hop::HEADER)).transpose()?.flatten();
-        let hops = hop::next(passed.as_deref(), &self.environment.hop(&self.account())?);
+        let hops = hop::next(passed.as_deref(), &self.hop()?);
         let trace = incoming.map(trace).unwrap_or_default();
         Ok(Some(Origin { base, authorization, hops, trace, side: Side::InUse }))
+    }
+
+    /// What this account is called among hops; found once, since it takes the deployment's secret.
+    fn hop(&self) -> Result<Rc<str>> {
+        let account = self.account();
+        if let Some((of, hop)) = &*self.memory.hop.borrow()
+            && *of == account
+        {
+            return Ok(hop.clone());
+        }
+        let hop: Rc<str> = self.environment.hop(&account)?.into();
+        *self.memory.hop.borrow_mut() = Some((account, hop.clone()));
+        Ok(hop)
     }
 
     fn account(&self) -> String {
