@@ -136,7 +136,7 @@ export async function hostile({ url, rootKey, memory, accounts = 50, each = 60, 
     const wait = () => sleep(seconds * 1000).then(() => []);
     await phase("before", wait);
     for (const [name, send] of Object.entries(kinds)) {
-      await phase(name, () => (send.together ? send() : Promise.all(Array.from({ length: each }, (_, n) => send(n).catch(() => ({ status: 0 }))))));
+      await phase(name, () => (send.together ? send() : Promise.all(Array.from({ length: each }, (_, n) => send(n).catch(() => send(n)).catch(() => ({ status: 0 }))))));
     }
     await phase("after", wait);
     running = false;
