@@ -17,10 +17,12 @@ const MIB = 1 << 20;
 /** A user with a body of about so many bytes. */
 const long = (name, length) => JSON.stringify({ schemas: [USER], userName: name, profileUrl: `https://example.com/${"x".repeat(length)}` });
 
-/** An origin whose lists never end, or are made of nothing but brackets. */
+/** An origin whose lists never end, or are made of nothing but brackets, once it is `bad.isSet`. */
 function origin() {
+  const bad = { isSet: false };
   const server = createServer(async (request, response) => {
     response.writeHead(200, { "content-type": SCIM });
+    if (!bad.isSet) return response.end('{"schemas":[],"totalResults":1,"Resources":[]}');
     response.write('{"schemas":[],"totalResults":1,"Resources":[');
     const chunk = Buffer.from((request.url.includes("/brackets/") ? "[]," : `{"id":"a","x":"${"x".repeat(100)}"},`).repeat(4096));
     const most = request.url.includes("/brackets/") ? 7 * MIB : 64 * MIB;
@@ -36,7 +38,7 @@ function origin() {
     }
     response.end("{}]}");
   });
-  return new Promise((resolve) => server.listen(0, "127.0.0.1", () => resolve({ url: `http://127.0.0.1:${server.address().port}`, stop: () => (server.closeAllConnections(), server.close()) })));
+  return new Promise((resolve) => server.listen(0, "127.0.0.1", () => resolve(Object.assign(bad, { url: `http://127.0.0.1:${server.address().port}`, stop: () => (server.closeAllConnections(), server.close()) }))));
 }
 
 /** A raw request that stops in its middle: of its body, or of reading its answer. */
@@ -81,6 +83,7 @@ export async function hostile({ url, rootKey, memory, accounts = 50, each = 60, 
   }
   const endless = await client("endless", { scim_origin_url: `${bad.url}/endless` });
   const brackets = await client("brackets", { scim_origin_url: `${bad.url}/brackets` });
+  bad.isSet = true;
   const nested = `{"schemas":["${USER}"],"userName":"x","x":[${"[],".repeat(MIB / 3 - 100)}[]]}`;
   const filter = encodeURIComponent(Array.from({ length: 200 }, (_, n) => `title co "${n}"`).join(" or "));
   // All of them at once: they have no answers to count.

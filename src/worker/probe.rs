@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use worker::Result;
 
-/// Resources that are asked for: a page of a fill.
-const PAGE: i64 = 100;
+/// Resources that are asked for: how long a page may be the fill finds out.
+const PAGE: i64 = 1;
 
 /// What an origin has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
