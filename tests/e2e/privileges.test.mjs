@@ -27,6 +27,13 @@ async function operate(account, key, method, call, body) {
   return { status: response.status, body: text === "" ? undefined : JSON.parse(text) };
 }
 
+/** Waits until an account's origin has been copied, and no switch of origins is under way. */
+const settled = (account) =>
+  until(async () => {
+    const { body } = await operate(account, gateway.rootKey, "GET", ".replica");
+    return body.state === "live" && body.switch === null;
+  });
+
 test(".changes: a whole resource needs the permission to manage its kind, an id does not", async (t) => {
   const it = await origin(2);
   t.after(() => it.stop());
@@ -77,6 +84,7 @@ test("settings: an editor without other permissions lends none, and has no secre
   const idp = await gateway.idp();
   const client = await gateway.account("kept", { scim_origin_url: own.base, scim_origin_authorization: "Bearer origin-secret" });
   await until(async () => (await client.get("/Users?count=0")).headers.get("cache-status").includes("hit"));
+  await settled("kept");
   const editor = await keyWith("kept", "editor", ["core_setting_view", "core_setting_edit"]);
   const calls = gateway.admin("kept", editor);
   const rule = { jwksUrl: `${idp.url}/keys`, serviceAccount: "provisioner", claims: [{ field: "sub", value: "mine" }] };
@@ -106,12 +114,13 @@ test("settings: an editor without other permissions lends none, and has no secre
   const shown = await fetch(`${gateway.url}/ng/api/scim/account/kept/.jwks`, { method: "POST", headers: { "x-api-key": editor }, body: JSON.stringify({ url: `${evil.url}/keys` }) });
   told.push(await shown.text());
   assert.ok(!JSON.stringify(told).includes("origin-secret"));
+  await settled("kept");
   assert.equal((await client.call("POST", "/Users", { schemas: [USER], userName: "new@example.com" })).status, 201);
   assert.ok(own.requests.some(({ headers }) => headers.authorization === "Bearer origin-secret"));
   assert.ok(evil.requests.every(({ headers }) => headers.authorization === undefined), JSON.stringify(evil.requests));
   // With the secret in the same request the origin can be another one.
   await calls.set({ scim_origin_authorization: "Bearer for-the-other", scim_origin_url: evil.base }, { replace: true });
-  await until(async () => (await operate("kept", gateway.rootKey, "GET", ".replica")).body.switch === null);
+  await settled("kept");
   await client.call("POST", "/Users", { schemas: [USER], userName: "other@example.com" });
   assert.ok(evil.requests.some(({ headers }) => headers.authorization === "Bearer for-the-other"));
 });
