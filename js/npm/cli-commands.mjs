@@ -2,6 +2,7 @@
 
 import { setTimeout as sleep } from "node:timers/promises";
 import { accountCommands } from "./cli-account.mjs";
+import { brake, mode, suspicionOf } from "./cli-brake.mjs";
 import { deletedCommands } from "./cli-deleted.mjs";
 import { exportCommand } from "./cli-export.mjs";
 import { importCommand } from "./cli-import.mjs";
@@ -97,7 +98,8 @@ async function listServiceAccounts({ gateway, values }) {
   const assigned = await gateway.admin("GET", "/authz/api/roleassignments");
   const roles = (identifier) =>
     assigned.map((one) => one.roleAssignment).filter((one) => one.principal.identifier === identifier).map((one) => one.roleIdentifier);
-  return table(["IDENTIFIER", "NAME", "ROLES"], all.map((one) => [one.identifier, one.name, roles(one.identifier).join(", ") || "-"]));
+  const row = (one) => [one.identifier, one.name, roles(one.identifier).join(", ") || "-", one.mode ?? "normal"];
+  return table(["IDENTIFIER", "NAME", "ROLES", "MODE"], all.map(row));
 }
 
 async function explainToken({ gateway, values, input }) {
@@ -135,8 +137,10 @@ function showReplica(status) {
       one.number === null ? "origin before" : `kept ${one.number}`,
       `${one.mode === "record" ? "system of record" : `copy of ${one.host}`}, ${one.users} users, ${one.groups} groups, until ${time(one.until)}`,
     ]),
+    ["suspicious", suspicionOf(status.brake?.suspicion) && `the origin does not show ${suspicionOf(status.brake.suspicion)}; the copy keeps them`],
     ["unknown outcomes", status.unknownOutcomes],
     ["set aside", status.setAside && status.setAside.users + status.setAside.groups > 0 && `${status.setAside.users} users and ${status.setAside.groups} groups, whose ids no path can carry`],
+    ["brake", status.brake?.state],
     ["checked", lastCheck && `${time(lastCheck.at)}, ${countDifferences(lastCheck)} differences`],
   ]);
 }
@@ -261,6 +265,7 @@ export const COMMANDS = [
     arguments: [1, 1],
     run: createServiceAccount,
   },
+  mode,
   {
     name: "token mint",
     usage: "SERVICE_ACCOUNT",
@@ -298,6 +303,7 @@ export const COMMANDS = [
     run: undo,
   },
   { name: "replica diff", usage: "", about: "compare copy and origin; exit code 6 where they differ", arguments: [0, 0], run: diff },
+  ...brake,
   { name: "keys list", usage: "", about: "show API keys and minted tokens, never their secrets", arguments: [0, 0], run: listKeys },
   {
     name: "keys create",

@@ -2,6 +2,7 @@
 
 use crate::document::Document;
 use scim_edge_json::Limits;
+use scim_edge_policy::mode::Mode;
 use scim_edge_policy::permission::{Permission, Permissions};
 use scim_edge_policy::route::AdminRoute;
 use serde_json::{Map, Value, json};
@@ -23,6 +24,8 @@ pub struct Request<'a> {
     pub body: &'a [u8],
     /// What the caller may do.
     pub permissions: Permissions,
+    /// How much of that.
+    pub mode: Mode,
     /// Milliseconds since the epoch.
     pub now_ms: i64,
     /// Fresh random bytes, for identifiers, nonces and secrets.

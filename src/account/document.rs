@@ -1,6 +1,7 @@
 //! The account document: everything about an account but its directory, in one JSON text.
 
 use crate::setting::{Definition, ORIGIN_URL};
+use scim_edge_policy::mode::Mode;
 use scim_edge_policy::permission::{Permissions, built_in_role};
 use scim_edge_policy::rule::TrustRule;
 use scim_edge_policy::url;
@@ -97,6 +98,9 @@ pub struct ServiceAccount {
     /// For people.
     #[serde(default)]
     pub tags: BTreeMap<String, String>,
+    /// How much of its permissions it uses.
+    #[serde(default, skip_serializing_if = "Mode::is_normal")]
+    pub mode: Mode,
 }
 
 /// A custom role.
@@ -200,6 +204,11 @@ impl Document {
     /// Scheme, host and port of the origin, where there is one.
     pub fn origin(&self) -> Option<String> {
         self.value(ORIGIN_URL).and_then(url::origin)
+    }
+
+    /// A service account's mode.
+    pub fn mode_of(&self, service_account: &str) -> Mode {
+        self.service_accounts.get(service_account).map_or(Mode::Normal, |one| one.mode)
     }
 
     /// A setting's effective value.

@@ -54,6 +54,10 @@ pub fn handle(document: &Document, request: &Request<'_>) -> Outcome {
 }
 
 fn answer(document: &Document, request: &Request<'_>) -> Handled {
+    // A caller in a mode could otherwise lift it, or act as another.
+    if !request.mode.is_normal() && request.method != "GET" {
+        return Err(Failure::denied(request.mode.refusal()));
+    }
     let (data, changed) = match request.route {
         AdminRoute::Settings => settings_api::handle(document, request),
         AdminRoute::Setting(which) => settings_api::get(document, request, which),

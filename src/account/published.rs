@@ -6,6 +6,7 @@ use crate::supplement::Supplement;
 use scim_edge_policy::algorithm::Algorithm;
 use scim_edge_policy::credentials::{ApiKey, ApiKeyKind};
 use scim_edge_policy::encoding::{decode, encode};
+use scim_edge_policy::mode::Mode;
 use scim_edge_policy::permission::Permissions;
 use scim_edge_policy::rule::{ClaimMatch, DEFAULT_SKEW_SECONDS, TrustRule};
 use scim_edge_scim::dialect::UnknownMembers;
@@ -29,8 +30,12 @@ pub struct Published {
     pub version: u64,
     /// Whose tokens are accepted.
     pub rules: Vec<TrustRule>,
-    /// What each service account may do.
+    /// What each service account may do, if its mode is normal.
     pub service_accounts: BTreeMap<String, Permissions>,
+    /// The other service accounts. An edge of an older deployment knows nothing of modes: it does not find these,
+    /// and lets nobody act as one.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub restricted: BTreeMap<String, Restricted>,
     /// API keys by identifier.
     pub api_keys: BTreeMap<String, PublishedKey>,
     /// How the directory answers.
@@ -38,6 +43,15 @@ pub struct Published {
     /// Whether the account was deleted: it lets nobody in, and takes the place of older versions.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub deleted: bool,
+}
+
+/// A service account in a mode.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Restricted {
+    /// The mode.
+    pub mode: Mode,
+    /// What it may do within that.
+    pub permissions: Permissions,
 }
 
 /// An API key at the edge.
@@ -49,7 +63,7 @@ pub struct PublishedKey {
     /// The service account of a `sat.` key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service_account: Option<String>,
-    /// What its holder may do.
+    /// What its holder may do; nothing for a service account in a mode, whose permissions are with the mode.
     pub permissions: Permissions,
     /// Milliseconds since the epoch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -100,6 +114,9 @@ pub struct DirectorySettings {
     /// The last order to put back a set of tables.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub put_back: Option<PutBack>,
+    /// The brake on removals.
+    #[serde(default, skip_serializing_if = "BrakeSettings::is_usual")]
+    pub brake: BrakeSettings,
 }
 
 fn deleted_retention_days() -> u32 {
@@ -129,6 +146,30 @@ impl DirectorySettings {
     }
 }
 
+/// When removals are stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BrakeSettings {
+    /// Removals in an hour; none: the brake is off.
+    pub removals_per_hour: Option<u32>,
+    /// Their share of all, in percent.
+    pub removals_percent: u32,
+    /// Resources below which nothing is stopped.
+    pub least_resources: u32,
+}
+
+impl Default for BrakeSettings {
+    fn default() -> Self {
+        Self { removals_per_hour: Some(20), removals_percent: 10, least_resources: 50 }
+    }
+}
+
+impl BrakeSettings {
+    fn is_usual(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 fn audit_retention_days() -> u32 {
     90
 }
@@ -146,6 +187,15 @@ pub struct Holder {
     pub name: String,
     /// What the holder may do.
     pub permissions: Permissions,
+    /// How much of that, for a service account.
+    pub mode: Mode,
+}
+
+impl Holder {
+    /// The holder of the root key.
+    pub fn root() -> Self {
+        Self { name: "root".to_owned(), permissions: Permissions::all(), mode: Mode::Normal }
+    }
 }
 
 impl Published {
@@ -159,13 +209,18 @@ impl Published {
             let text = value(identifier).unwrap_or_default();
             s::list(&text).map(str::to_owned).collect::<Vec<_>>()
         };
-        let service_accounts = document
-            .service_accounts
-            .keys()
-            .map(|identifier| (identifier.clone(), document.permissions_of(identifier)))
-            .collect();
+        let (mut service_accounts, mut restricted) = (BTreeMap::new(), BTreeMap::new());
+        for (identifier, one) in &document.service_accounts {
+            let permissions = document.permissions_of(identifier);
+            if one.mode.is_normal() {
+                service_accounts.insert(identifier.clone(), permissions);
+            } else {
+                restricted.insert(identifier.clone(), Restricted { mode: one.mode, permissions });
+            }
+        }
         let api_keys = document.api_keys.values().map(|record| {
             let permissions = match (&record.service_account, &record.role) {
+                (Some(owner), _) if !document.mode_of(owner).is_normal() => Permissions::NONE,
                 (Some(owner), _) => document.permissions_of(owner),
                 (None, Some(role)) => document.role_permissions(role).unwrap_or_default(),
                 (None, None) => Permissions::NONE,
@@ -184,6 +239,7 @@ impl Published {
             version: document.version,
             rules: default_rule(document).into_iter().chain(document.jwt_rules.values().cloned()).collect(),
             service_accounts,
+            restricted,
             api_keys: api_keys.collect(),
             directory: DirectorySettings {
                 origin_url: value(s::ORIGIN_URL).map(|url| url.trim_end_matches('/').to_owned()),
@@ -206,6 +262,11 @@ impl Published {
                 audit_retention_days: number(s::AUDIT_RETENTION).unwrap_or_else(audit_retention_days),
                 deleted_retention_days: number(s::DELETED_RETENTION).unwrap_or_else(deleted_retention_days),
                 put_back: document.put_back,
+                brake: BrakeSettings {
+                    removals_per_hour: number(s::BRAKE_PER_HOUR),
+                    removals_percent: number(s::BRAKE_PERCENT).unwrap_or_default(),
+                    least_resources: number(s::BRAKE_LEAST).unwrap_or_default(),
+                },
             },
             deleted: false,
         }
@@ -227,6 +288,12 @@ impl Published {
         serde_json::to_string(self).unwrap_or_default()
     }
 
+    /// What a service account may do, and in which mode; none where there is no such one.
+    pub fn service_account(&self, identifier: &str) -> Option<(Permissions, Mode)> {
+        let normal = self.service_accounts.get(identifier).map(|permissions| (*permissions, Mode::Normal));
+        normal.or_else(|| self.restricted.get(identifier).map(|one| (one.permissions, one.mode)))
+    }
+
     /// The holder of an API key, where it is one of this account's, neither revoked nor expired. The
     /// comparison takes the same time wherever two hashes differ.
     pub fn authenticate(&self, key: &ApiKey<'_>, now_ms: i64) -> Option<Holder> {
@@ -240,7 +307,11 @@ impl Published {
             return None;
         }
         let name = record.service_account.clone().unwrap_or_else(|| format!("pat.{}", key.identifier));
-        Some(Holder { name, permissions: record.permissions })
+        let owner = record.service_account.as_deref().and_then(|owner| self.service_account(owner));
+        Some(match owner {
+            Some((permissions, mode)) if !mode.is_normal() => Holder { name, permissions, mode },
+            _ => Holder { name, permissions: record.permissions, mode: Mode::Normal },
+        })
     }
 
     /// When an API key expires, in milliseconds since the epoch.

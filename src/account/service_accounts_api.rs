@@ -2,6 +2,8 @@
 
 use crate::api::{Failure, Handled, Request, identifier, required, text};
 use crate::document::{Document, ServiceAccount};
+use crate::roles_api::may_grant;
+use scim_edge_policy::mode::Mode;
 use scim_edge_policy::permission::Permission;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -48,7 +50,16 @@ fn create(document: &Document, request: &Request<'_>) -> Handled {
 fn replace(document: &Document, request: &Request<'_>, which: &str) -> Handled {
     request.needs(Permission::ServiceAccountEdit)?;
     let old = document.service_accounts.get(which).ok_or_else(|| missing(which))?;
-    let new = read(document, &request.object()?)?;
+    let body = request.object()?;
+    let mut new = read(document, &body)?;
+    // Clients that know nothing of modes leave it as it is.
+    if body.get("mode").is_none_or(Value::is_null) {
+        new.mode = old.mode;
+    }
+    if new.mode < old.mode {
+        // It gets back what the mode took from it.
+        may_grant(request, document.permissions_of(which))?;
+    }
     if new.identifier != old.identifier {
         return Err(Failure::invalid("identifier", "cannot be changed"));
     }
@@ -103,6 +114,15 @@ fn read(document: &Document, body: &Map<String, Value>) -> Result<ServiceAccount
         identifier,
         email,
         tags,
+        mode: mode(body)?,
+    })
+}
+
+fn mode(body: &Map<String, Value>) -> Result<Mode, Failure> {
+    let named = text(body, "mode", 64)?;
+    let known = || Mode::ALL.map(Mode::name).join(", ");
+    named.map_or(Ok(Mode::Normal), |name| {
+        Mode::from_name(&name).ok_or_else(|| Failure::invalid("mode", format!("must be one of {}", known())))
     })
 }
 
@@ -113,6 +133,7 @@ fn shown(document: &Document, one: &ServiceAccount) -> Value {
         "email": one.email,
         "description": one.description,
         "tags": one.tags,
+        "mode": one.mode,
         "accountIdentifier": document.account,
         "orgIdentifier": null,
         "projectIdentifier": null,

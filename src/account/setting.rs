@@ -49,6 +49,12 @@ pub const PATCH_ANSWER: &str = "scim_patch_answer";
 pub const AUDIT_RETENTION: &str = "scim_audit_retention_days";
 /// How long deleted resources can be restored.
 pub const DELETED_RETENTION: &str = "scim_deleted_retention_days";
+/// Removals of a type in an hour past which the brake stops, or `off`.
+pub const BRAKE_PER_HOUR: &str = "scim_brake_removals_per_hour";
+/// Their share of all resources of the type past which the brake stops, in percent.
+pub const BRAKE_PERCENT: &str = "scim_brake_removals_percent";
+/// Resources below which the brake stops nothing.
+pub const BRAKE_LEAST: &str = "scim_brake_least_resources";
 /// How strictly SCIM is read.
 pub const DIALECT: &str = "scim_dialect";
 /// Whether only one group may have a name.
@@ -124,7 +130,7 @@ pub fn definition(identifier: &str) -> Option<&'static Definition> {
 }
 
 /// Every setting.
-pub static DEFINITIONS: [Definition; 21] = [
+pub static DEFINITIONS: [Definition; 24] = [
     Definition {
         url: true,
         ..define(JWKS_URL, "SCIM JWT token jwks keys public URL", JWT_GROUP, None, is_url)
@@ -216,6 +222,36 @@ pub static DEFINITIONS: [Definition; 21] = [
             EDGE_GROUP,
             Some("30"),
             |value, _, _| is_number(value, 0, 365),
+        )
+    },
+    Definition {
+        edit: Permission::BrakeManage,
+        ..define(
+            BRAKE_PER_HOUR,
+            "How many SCIM removals an hour may have before the brake stops them",
+            EDGE_GROUP,
+            Some("20"),
+            |value, _, _| if value == "off" { Ok(()) } else { is_number(value, 0, 1_000_000) },
+        )
+    },
+    Definition {
+        edit: Permission::BrakeManage,
+        ..define(
+            BRAKE_PERCENT,
+            "Which share of the resources SCIM removals may have in an hour, in percent",
+            EDGE_GROUP,
+            Some("10"),
+            |value, _, _| is_number(value, 0, 100),
+        )
+    },
+    Definition {
+        edit: Permission::BrakeManage,
+        ..define(
+            BRAKE_LEAST,
+            "How many SCIM resources a directory has at least that has a brake",
+            EDGE_GROUP,
+            Some("50"),
+            |value, _, _| is_number(value, 0, 1_000_000),
         )
     },
     Definition {

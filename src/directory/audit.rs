@@ -65,6 +65,8 @@ pub enum Outcome {
     Unknown,
     /// It was not permitted.
     Refused,
+    /// It was answered and not done: the service account is in the mode shadow.
+    Shadow,
 }
 
 impl Outcome {
@@ -198,11 +200,18 @@ pub fn add<S: Sql>(sql: &S, entry: &Entry) -> Result<i64, SqlError> {
 }
 
 /// Stores the outcome of an entry that had none. A write that failed changed no attribute.
-pub fn settle<S: Sql>(sql: &S, id: i64, status: u16, resource: Option<&str>) -> Result<(), SqlError> {
+pub fn settle<S: Sql>(
+    sql: &S,
+    id: i64,
+    status: u16,
+    resource: Option<&str>,
+    reason: Option<&str>,
+) -> Result<(), SqlError> {
     let text = "UPDATE audit SET status = ?1, outcome = ?2, resource_id = coalesce(resource_id, ?3),
-        attributes = iif(?2 = 'failed', NULL, attributes) WHERE id = ?4 AND outcome = 'unknown'";
+        attributes = iif(?2 = 'failed', NULL, attributes), reason = ?4 WHERE id = ?5 AND outcome = 'unknown'";
     let outcome = name(&Outcome::of_write(status));
-    sql.query(text, &[i64::from(status).into(), Bind::Text(&outcome), resource.into(), id.into()])?;
+    let status = i64::from(status);
+    sql.query(text, &[status.into(), Bind::Text(&outcome), resource.into(), reason.into(), id.into()])?;
     Ok(())
 }
 

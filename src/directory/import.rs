@@ -55,7 +55,10 @@ impl From<Failure> for Refused {
         match failure {
             Failure::Scim(error) => Self::Line(error.detail),
             Failure::Sql(error) => Self::Sql(error),
-            Failure::NotModified(_) | Failure::Unfinished => Self::Line("it cannot be read".to_owned()),
+            Failure::Stopped(stop) => Self::Line(stop.error().detail),
+            Failure::AppendOnly(_) | Failure::NotModified(_) | Failure::Unfinished => {
+                Self::Line("it cannot be read".to_owned())
+            }
         }
     }
 }

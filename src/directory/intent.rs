@@ -5,7 +5,7 @@
 
 use crate::Directory;
 use crate::sql::{Bind, Row, Sql, SqlError};
-use crate::store::number;
+use crate::store::{Store, number};
 use scim_edge_scim::endpoint::Kind;
 
 /// A write on its way to the origin, or one whose outcome nobody knows.
@@ -78,5 +78,13 @@ impl<S: Sql> Directory<S> {
         };
         let read = || self.store.sql.query(text, &[])?.into_iter().map(intent).collect();
         self.unknown.get(self.store.sql.writes(), read)
+    }
+}
+
+impl<S: Sql> Store<S> {
+    /// Whether a deletion of a resource is on its way to the origin, or of unknown outcome.
+    pub(crate) fn is_being_deleted(&self, kind: Kind, id: &str) -> Result<bool, SqlError> {
+        let text = "SELECT 1 FROM intent WHERE kind = ? AND id = ? AND method = 'DELETE' LIMIT 1";
+        Ok(!self.sql.query(text, &[number(kind).into(), id.into()])?.is_empty())
     }
 }

@@ -7,6 +7,7 @@ pub mod activity;
 mod answers;
 pub mod audit;
 mod batch;
+pub mod brake;
 pub mod bulk;
 pub mod capabilities;
 pub mod changed_names;
@@ -35,6 +36,7 @@ pub mod pass;
 pub mod position;
 pub mod refusals;
 mod remembered;
+mod removal;
 mod render;
 pub mod replica;
 pub mod resource_erasure;
@@ -43,6 +45,7 @@ pub mod row_text;
 pub mod scan;
 mod set_aside;
 mod set_erasure;
+pub mod shadow;
 pub mod sql;
 mod store;
 pub mod switch;
@@ -53,6 +56,7 @@ mod unique;
 mod write;
 
 use answers::Answers;
+use brake::Removal;
 pub use cursor::is_own_cursor;
 use intent::Intent;
 use known_groups::KnownGroups;
@@ -68,7 +72,7 @@ use scim_edge_scim::query::Query;
 use scim_edge_scim::schema::Schemas;
 use serde_json::Value;
 use sql::{Counted, Sql, SqlError};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use store::Store;
 use write::{Write, projection};
@@ -100,6 +104,9 @@ pub struct Directory<S> {
     answers: Answers,
     replica: Remembered<Option<State>>,
     unknown: Remembered<Vec<Intent>>,
+    /// The removal that the last write was found to be.
+    noted: Cell<Option<Removal>>,
+    alarm: Cell<Option<String>>,
 }
 
 impl<S: Sql> Directory<S> {
@@ -126,7 +133,8 @@ impl<S: Sql> Directory<S> {
             store.sql.transaction(|| store.rebuild_unique())?;
         }
         let (replica, unknown) = (Remembered::default(), Remembered::default());
-        Ok(Self { store, schemas, answers: Answers::default(), replica, unknown })
+        let (answers, noted, alarm) = (Answers::default(), Cell::default(), Cell::default());
+        Ok(Self { store, schemas, answers, replica, unknown, noted, alarm })
     }
 
     /// Answers a request.
@@ -142,7 +150,14 @@ impl<S: Sql> Directory<S> {
         let mut response = match self.answer(&Request { method, ..*request }, scan) {
             Ok(response) => response,
             Err(Failure::Unfinished) => return None,
-            Err(failure) => failure.into(),
+            Err(failure) => {
+                if let Failure::Stopped(stop) = &failure
+                    && let Err(error) = self.note_stopped(stop, request.now_ms)
+                {
+                    return Some(Failure::Sql(error).into());
+                }
+                failure.into()
+            }
         };
         if head {
             response.body = None;
@@ -174,7 +189,7 @@ impl<S: Sql> Directory<S> {
         if !request.body.is_empty() {
             check_content_type(request.content_type)?;
         }
-        let write = Write { store: &self.store, schemas: &schemas, request };
+        let write = Write { store: &self.store, schemas: &schemas, request, noted: &self.noted };
         match (request.method, request.endpoint) {
             ("GET", Endpoint::Root) => self.list(&schemas, request, &Kind::ALL, scan),
             ("GET", Endpoint::Collection(kind)) => self.list(&schemas, request, &[*kind], scan),
@@ -207,6 +222,9 @@ impl<S: Sql> Directory<S> {
             ("GET", Endpoint::Schemas(which)) => {
                 let all = discovery::schemas(&schemas, request.base);
                 discovered(request, all, which.as_deref(), "Schema")
+            }
+            ("PUT" | "DELETE", Endpoint::Schemas(Some(_))) if request.guard.append_only => {
+                Err(Failure::AppendOnly("or replaces a schema".to_owned()))
             }
             ("PUT", Endpoint::Schemas(Some(urn))) => {
                 let response = extension::put(&self.store, &schemas, request, urn);

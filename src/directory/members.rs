@@ -23,6 +23,12 @@ impl<S: Sql> Store<S> {
         rows.into_iter().map(member).collect()
     }
 
+    /// Whether a group has any member.
+    pub(crate) fn has_members(&self, group_seq: i64) -> Result<bool, SqlError> {
+        let text = "SELECT 1 FROM member WHERE group_seq = ? LIMIT 1";
+        Ok(!self.sql.query(text, &[group_seq.into()])?.is_empty())
+    }
+
     /// The members of several groups, by the groups' numbers.
     pub(crate) fn members_of(&self, group_seqs: &[i64]) -> Result<Vec<(i64, Member)>, SqlError> {
         let text = "SELECT group_seq, member_id, kind, display FROM member

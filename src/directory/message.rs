@@ -5,9 +5,17 @@ use scim_edge_scim::discovery::Features;
 use scim_edge_scim::endpoint::{Endpoint, Kind};
 use scim_edge_scim::error::Error;
 
+use crate::brake::{Guard, Stop};
 use crate::changed_names::ChangedNames;
 use crate::deleted::{Deletion, Source};
 use crate::sql::SqlError;
+
+/// The header that says which guard refused a request: [`BRAKE`] or [`APPEND_ONLY`].
+pub const REFUSED_BY: &str = "scim-edge-refused-by";
+/// The brake stopped it.
+pub const BRAKE: &str = "brake";
+/// The service account may remove nothing.
+pub const APPEND_ONLY: &str = "append-only";
 
 /// A SCIM request by somebody who may make it.
 pub struct Request<'a> {
@@ -37,6 +45,8 @@ pub struct Request<'a> {
     pub unique_group_names: bool,
     /// What becomes of members that are not in the directory.
     pub unknown_members: UnknownMembers,
+    /// What a write is held to.
+    pub guard: Guard,
     /// Milliseconds since the epoch.
     pub now_ms: i64,
     /// Makes fresh identifiers.
@@ -110,6 +120,12 @@ impl From<Failure> for Response {
     fn from(failure: Failure) -> Self {
         match failure {
             Failure::Scim(error) => Self::json(error.status, error.body().to_string()),
+            Failure::Stopped(stop) => Self::json(429, stop.error().body().to_string())
+                .with("retry-after", stop.retry_after.to_string())
+                .with(REFUSED_BY, BRAKE),
+            Failure::AppendOnly(what) => {
+                Self::json(403, append_only(&what).body().to_string()).with(REFUSED_BY, APPEND_ONLY)
+            }
             Failure::NotModified(etag) => Self::empty(304).with("etag", etag),
             Failure::Sql(error) => Self::fault(error.to_string()),
             Failure::Unfinished => Self::fault("a scan is not finished".to_owned()),
@@ -117,11 +133,24 @@ impl From<Failure> for Response {
     }
 }
 
+/// The error of a request that removes something, by a service account that may not.
+fn append_only(what: &str) -> Error {
+    let sentence = format!(
+        "The service account is in the mode append-only: it may add and change, and remove nothing. \
+        This request removes {what}; nothing was changed"
+    );
+    Error::status(403, sentence)
+}
+
 /// Why a request has no ordinary answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Failure {
     /// The caller's to mend.
     Scim(Error),
+    /// The brake stops it.
+    Stopped(Stop),
+    /// It removes something, which the caller may not. Names what.
+    AppendOnly(String),
     /// The caller has the current version.
     NotModified(String),
     /// Ours.

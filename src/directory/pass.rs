@@ -7,6 +7,11 @@
 //! whole passes, which are made now and then all the same: one that finds a change which an earlier pass
 //! should have found by its time ends the passes over changes for this origin.
 //!
+//! If a whole pass did not show more resources than the brake lets go ([`crate::brake`]), it **holds**: it asks for
+//! them one by one and removes none, until it is known how many are gone. If too many are, or cannot be asked for,
+//! the origin is under suspicion: the copy stays as it is, and a whole pass follows after a while. One that ends well
+//! ends the suspicion.
+//!
 //! A **check** changes nothing: it compares, and is kept to be shown.
 
 use crate::position::Position;
@@ -56,6 +61,9 @@ pub struct Pass {
     /// Whether every page was read, and what was not on them is looked for.
     #[serde(default)]
     pub sweeping: bool,
+    /// Whether so many resources were on no page that none is removed before it is known how many are gone.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub holding: bool,
     /// What a check has found.
     #[serde(default)]
     pub check: Check,
@@ -104,7 +112,7 @@ impl Pass {
     pub fn new(purpose: Purpose, now_ms: i64) -> Self {
         let check = Check { complete: true, ..Check::default() };
         let position = Position::first(Kind::User);
-        Self { purpose, began: now_ms, position, pages: 0, sweeping: false, check }
+        Self { purpose, began: now_ms, position, pages: 0, sweeping: false, holding: false, check }
     }
 }
 
@@ -144,6 +152,11 @@ impl State {
     ) -> Result<Purpose, i64> {
         if let Some(wanted) = self.wanted {
             return Ok(wanted);
+        }
+        if let Some(suspicion) = &self.suspicion
+            && now_ms < suspicion.again_at
+        {
+            return Err(suspicion.again_at.saturating_sub(now_ms));
         }
         let interval = i64::from(max_staleness_seconds).saturating_mul(500);
         let (Some(synced), Some(whole)) = (self.synced_at, self.whole_at) else { return Ok(Purpose::Whole) };
@@ -197,6 +210,7 @@ pub const NEVER: &str = "meta.lastModified gt \"9000-01-01T00:00:00Z\"";
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::replica::{Missing, Suspicion};
     use serde_json::json;
 
     const MINUTE: i64 = 60_000;
@@ -227,6 +241,18 @@ mod tests {
             assert_eq!(state.due(160 * MINUTE, 900, false), Ok(Purpose::Whole));
         }
         assert_eq!(State::new("o").due(0, 900, false), Ok(Purpose::Whole));
+    }
+
+    #[test]
+    fn an_origin_under_suspicion_is_asked_again_after_a_while() {
+        let mut state = state();
+        let (users, groups) = (Missing { would_remove: 40, of: 80 }, Missing::default());
+        state.suspicion = Some(Suspicion { since: 100 * MINUTE, again_at: 101 * MINUTE, users, groups });
+        state.whole_at = None;
+        assert_eq!(state.due(100 * MINUTE, 900, true), Err(MINUTE));
+        assert_eq!(state.due(101 * MINUTE, 900, false), Ok(Purpose::Whole));
+        state.wanted = Some(Purpose::Check);
+        assert_eq!(state.due(100 * MINUTE, 900, false), Ok(Purpose::Check));
     }
 
     #[test]

@@ -71,6 +71,48 @@ pub struct State {
     /// What the last check found.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_check: Option<Check>,
+    /// Why the origin is not believed, if it is not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suspicion: Option<Suspicion>,
+}
+
+/// The origin shows so much less than the copy has that the brake keeps the copy as it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Suspicion {
+    /// Since when, in milliseconds since the epoch.
+    pub since: i64,
+    /// When the origin is asked again.
+    pub again_at: i64,
+    /// Users that the origin does not show.
+    pub users: Missing,
+    /// Groups that the origin does not show.
+    pub groups: Missing,
+}
+
+/// How many resources of a type the origin does not show.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Missing {
+    /// These would be removed from the copy.
+    pub would_remove: i64,
+    /// The resources of the copy.
+    pub of: i64,
+}
+
+impl Suspicion {
+    /// The numbers of a type.
+    pub fn of(&mut self, kind: Kind) -> &mut Missing {
+        match kind {
+            Kind::User => &mut self.users,
+            Kind::Group => &mut self.groups,
+        }
+    }
+
+    /// How many resources would be removed in all.
+    pub fn would_remove(&self) -> i64 {
+        self.users.would_remove.saturating_add(self.groups.would_remove)
+    }
 }
 
 impl State {
@@ -91,6 +133,7 @@ impl State {
             whole_at: None,
             filters_times: None,
             last_check: None,
+            suspicion: None,
         }
     }
 }
@@ -252,6 +295,27 @@ impl<S: Sql> Directory<S> {
             AND seq NOT IN (SELECT j.value FROM seen, json_each(seen.seqs) j) ORDER BY seq LIMIT ?";
         let rows = self.store.sql.query(text, &[number(kind).into(), count.into()])?;
         rows.into_iter().map(|mut row| row.text()).collect()
+    }
+
+    /// How many resources no page of the pass has shown.
+    pub fn count_unseen(&self, kind: Kind) -> Result<i64, SqlError> {
+        let text = "SELECT count(*) FROM resource WHERE kind = ?
+            AND seq NOT IN (SELECT j.value FROM seen, json_each(seen.seqs) j)";
+        Ok(self.store.integers(text, &[number(kind).into()])?.first().copied().unwrap_or(0))
+    }
+
+    /// How many resources were asked for and are not at the origin: those on pages with negative numbers.
+    pub fn count_gone(&self, kind: Kind) -> Result<i64, SqlError> {
+        let text =
+            "SELECT count(DISTINCT seq) FROM seen, json_each(seen.seqs) j JOIN resource ON seq = j.value
+            WHERE page < 0 AND kind = ?";
+        Ok(self.store.integers(text, &[number(kind).into()])?.first().copied().unwrap_or(0))
+    }
+
+    /// Forgets which resources were found to be gone: they are asked for again.
+    pub fn forget_gone(&self) -> Result<(), SqlError> {
+        self.store.sql.query("DELETE FROM seen WHERE page < 0", &[])?;
+        Ok(())
     }
 
     fn absorb_members(&self, seq: i64, members: &[Member], now_ms: i64) -> Result<(), SqlError> {

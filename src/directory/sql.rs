@@ -14,7 +14,8 @@ pub trait Sql {
     fn query(&self, text: &str, binds: &[Bind<'_>]) -> Result<Vec<Row>, SqlError>;
 
     /// Runs `body` in a transaction: all of its statements take effect, or, where it fails, none.
-    /// Not to be nested.
+    /// A transaction within another is a part of it: if it fails, its own statements alone have no effect; if the
+    /// outer one fails, none have.
     fn transaction<T, E: From<SqlError>>(&self, body: impl FnOnce() -> Result<T, E>) -> Result<T, E>;
 }
 

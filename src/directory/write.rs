@@ -1,8 +1,10 @@
 //! Writes in a system of record (RFC 7644 §3.3, §3.5, §3.6): each one transaction, or nothing.
 
+use crate::brake::Removal;
 use crate::changed_names::ChangedNames;
 use crate::list::read_object;
 use crate::message::{Failure, Request, Response};
+use crate::removal::{deactivates, lost};
 use crate::render::{Relations, Renderer, etag, opaque, own_version, without_groups};
 use crate::sql::Sql;
 use crate::store::{Content, Member, Store, Stored};
@@ -16,12 +18,22 @@ use scim_edge_scim::query::Query;
 use scim_edge_scim::schema::Schemas;
 use scim_edge_scim::validate::Reader;
 use serde_json::{Map, Value};
+use std::cell::Cell;
 
 /// A write and all that it needs.
 pub(crate) struct Write<'a, S> {
     pub(crate) store: &'a Store<S>,
     pub(crate) schemas: &'a Schemas,
     pub(crate) request: &'a Request<'a>,
+    /// The removal that the write was found to be.
+    pub(crate) noted: &'a Cell<Option<Removal>>,
+}
+
+/// What a write did to a group's members.
+#[derive(Clone, Copy, Default)]
+struct Moved {
+    changed: bool,
+    removed: bool,
 }
 
 /// What the answer to a resource's read or write shows.
@@ -112,7 +124,7 @@ impl<S: Sql> Write<'_, S> {
         let new = with_id(id, new);
         let names = self.store.sql.transaction(|| {
             self.check_unique(kind, &new, Some((&stored, &old)))?;
-            let moved = kind == Kind::Group && self.set_members(&stored, members)?;
+            let moved = self.set_members(&stored, members)?;
             self.store_change(&stored, &old, &new, moved)
         })?;
         Ok(self.answer(200, kind, id, &shown)?.changing(names))
@@ -159,17 +171,54 @@ impl<S: Sql> Write<'_, S> {
         let members = take_members(&mut new)?;
         self.store.sql.transaction(|| {
             self.check_unique(stored.kind, &new, Some((stored, &old)))?;
-            let moved = stored.kind == Kind::Group && self.set_members(stored, members)?;
+            let moved = self.set_members(stored, members)?;
             self.store_change(stored, &old, &new, moved)
         })
     }
 
     pub(crate) fn delete(&self, kind: Kind, id: &str) -> Result<Response, Failure> {
+        if self.request.guard.append_only {
+            return Err(Failure::AppendOnly(format!("a {}", kind.name())));
+        }
         let stored = self.find(kind, id)?;
         self.check_version(&stored)?;
         let deletion = self.request.deletion();
-        self.store.sql.transaction(|| self.store.delete(&stored, &deletion))?;
+        self.store.sql.transaction(|| {
+            self.note(kind, Removal::Deleted)?;
+            Ok::<(), Failure>(self.store.delete(&stored, &deletion)?)
+        })?;
         Ok(Response::empty(204))
+    }
+
+    /// Takes note of a removal, and counts it if there is a brake.
+    fn note(&self, kind: Kind, removal: Removal) -> Result<(), Failure> {
+        self.noted.set(Some(removal));
+        let Request { guard, now_ms, .. } = self.request;
+        self.store.count_removal(guard.limits, kind, removal, *now_ms)?;
+        Ok(())
+    }
+
+    /// Holds a change to what its caller may remove, and counts it if it is a removal.
+    fn check_removals(
+        &self,
+        stored: &Stored,
+        old: &Map<String, Value>,
+        new: &Map<String, Value>,
+        moved: Moved,
+    ) -> Result<(), Failure> {
+        if self.request.guard.append_only {
+            if moved.removed {
+                return Err(Failure::AppendOnly("members of a group".to_owned()));
+            }
+            if let Some(what) = lost(old, new) {
+                return Err(Failure::AppendOnly(what));
+            }
+        }
+        let is_removal = match stored.kind {
+            Kind::User => deactivates(old, new),
+            Kind::Group => moved.removed && !self.store.has_members(stored.seq)?,
+        };
+        if is_removal { self.note(stored.kind, Removal::Disabled) } else { Ok(()) }
     }
 
     /// What changes nothing leaves version and `lastModified` as they are.
@@ -178,33 +227,36 @@ impl<S: Sql> Write<'_, S> {
         stored: &Stored,
         old: &Map<String, Value>,
         new: &Map<String, Value>,
-        members_moved: bool,
+        moved: Moved,
     ) -> Result<ChangedNames, Failure> {
+        if old != new || moved.changed {
+            self.check_removals(stored, old, new, moved)?;
+        }
         if old != new {
             let content = Content { resource: new, origin_meta: None };
             self.store.update(stored, &content, self.request.now_ms)?;
-        } else if members_moved {
+        } else if moved.changed {
             self.store.touch(stored.seq, self.request.now_ms)?;
         }
         let mut names = ChangedNames::between(old, new);
-        if members_moved {
+        if moved.changed {
             names.note_members(true, true);
         }
         Ok(names)
     }
 
-    /// Changes members without a look at the others; returns whether anything changed.
-    fn change_members(&self, stored: &Stored, changes: &[MemberChange]) -> Result<bool, Failure> {
-        let mut changed = false;
+    /// Changes members without a look at the others.
+    fn change_members(&self, stored: &Stored, changes: &[MemberChange]) -> Result<Moved, Failure> {
+        let mut moved = Moved::default();
         let mut before = None;
         for change in changes {
             match change {
                 MemberChange::Add(members) => {
                     let members: Vec<Member> = members.iter().filter_map(member).collect();
                     let members = self.known_members(&stored.id, members)?;
-                    changed |= self.store.add_members(stored.seq, &members)?;
+                    moved.changed |= self.store.add_members(stored.seq, &members)?;
                 }
-                MemberChange::Remove(ids) => changed |= self.store.remove_members(stored.seq, ids)?,
+                MemberChange::Remove(ids) => moved.removed |= self.store.remove_members(stored.seq, ids)?,
                 MemberChange::Clear => {
                     let all = self.store.members(stored.seq)?;
                     let ids: Vec<String> = all.iter().map(|member| member.id.clone()).collect();
@@ -213,14 +265,20 @@ impl<S: Sql> Write<'_, S> {
                 }
             }
         }
+        moved.changed |= moved.removed;
         if let Some(before) = before {
-            changed = self.store.members(stored.seq)? != before;
+            let after = self.store.members(stored.seq)?;
+            let is_there = |member: &Member| after.iter().any(|other| other.id == member.id);
+            moved = Moved { changed: after != before, removed: before.iter().any(|one| !is_there(one)) };
         }
-        Ok(changed)
+        Ok(moved)
     }
 
-    /// Makes these the members; returns whether anything changed.
-    fn set_members(&self, stored: &Stored, members: Vec<Member>) -> Result<bool, Failure> {
+    /// Makes these a group's members.
+    fn set_members(&self, stored: &Stored, members: Vec<Member>) -> Result<Moved, Failure> {
+        if stored.kind != Kind::Group {
+            return Ok(Moved::default());
+        }
         let before = self.store.members(stored.seq)?;
         let known: std::collections::HashSet<&str> = before.iter().map(|member| member.id.as_str()).collect();
         // Members that the group has already may be unknown: it can be written back as it was read.
@@ -235,7 +293,8 @@ impl<S: Sql> Write<'_, S> {
             .map(|member| member.id.clone())
             .collect();
         let removed = self.store.remove_members(stored.seq, &gone)?;
-        Ok(self.store.add_members(stored.seq, &members)? || removed)
+        let added = self.store.add_members(stored.seq, &members)?;
+        Ok(Moved { changed: added || removed, removed })
     }
 
     /// The members that a group is given, as the account's setting for unknown ones has it.

@@ -10,6 +10,7 @@ use scim_edge_account::{jwt_rule, setting};
 use scim_edge_json::Limits;
 use scim_edge_policy::explanation::Explanation;
 use scim_edge_policy::key_set::KeySet;
+use scim_edge_policy::mode::Mode;
 use scim_edge_policy::permission::{Permission, Permissions, built_in_role};
 use scim_edge_policy::url::check;
 use scim_edge_policy::verify::{Host, KeysUnavailable, at_once};
@@ -140,6 +141,7 @@ fn read(text: &str, development: bool) -> Result<Published, String> {
             email: String::new(),
             description: String::new(),
             tags: BTreeMap::new(),
+            mode: Mode::Normal,
         };
         document.service_accounts.insert(identifier.clone(), one);
     }

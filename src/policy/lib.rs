@@ -18,6 +18,7 @@ pub mod issuer;
 pub mod key;
 pub mod key_cache;
 pub mod key_set;
+pub mod mode;
 pub mod operation;
 pub mod operator;
 pub mod permission;

@@ -39,11 +39,13 @@ pub enum OperatorCall {
     Erase,
     /// Lines of an export, to be taken over.
     Import,
+    /// The brake on removals: how it is, and what it lets through.
+    Brake,
 }
 
 impl OperatorCall {
     /// Every call.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Explain,
         Self::KeySet,
         Self::Replica,
@@ -59,6 +61,7 @@ impl OperatorCall {
         Self::History,
         Self::Erase,
         Self::Import,
+        Self::Brake,
     ];
 
     /// The call of a path segment.
@@ -84,6 +87,7 @@ impl OperatorCall {
             Self::History => ".history",
             Self::Erase => ".erase",
             Self::Import => ".import",
+            Self::Brake => ".brake",
         }
     }
 
@@ -105,11 +109,12 @@ impl OperatorCall {
             Self::History => "resource.history",
             Self::Erase => "resource.erase",
             Self::Import => "directory.import",
+            Self::Brake => "brake",
         }
     }
 
-    /// Its one method.
-    pub fn method(self) -> &'static str {
+    /// Its methods, for `Allow`.
+    pub fn methods(self) -> &'static str {
         match self {
             Self::Replica | Self::Audit | Self::Activity | Self::Export | Self::Deleted | Self::History => {
                 "GET"
@@ -123,6 +128,7 @@ impl OperatorCall {
             | Self::Restore
             | Self::Erase
             | Self::Import => "POST",
+            Self::Brake => "GET, POST",
         }
     }
 
@@ -131,9 +137,21 @@ impl OperatorCall {
         matches!(self, Self::Resync | Self::Undo)
     }
 
+    /// Whether it has a method.
+    pub fn has(self, method: &str) -> bool {
+        self.methods().split(", ").any(|one| one == method)
+    }
+
+    /// Whether it only tells something.
+    pub fn is_read(self, method: &str) -> bool {
+        method == "GET" || matches!(self, Self::Explain | Self::KeySet)
+    }
+
     /// Whether a caller's permissions suffice.
-    pub fn permit(self, held: Permissions) -> Result<(), Refusal> {
+    pub fn permit(self, method: &str, held: Permissions) -> Result<(), Refusal> {
         let needed = match self {
+            Self::Brake if method == "GET" => Permission::ReplicaView,
+            Self::Brake => Permission::BrakeManage,
             Self::Explain => Permission::TokenExplain,
             Self::KeySet => Permission::SettingView,
             Self::Replica => Permission::ReplicaView,
@@ -192,7 +210,7 @@ mod tests {
     fn an_export_needs_what_it_shows() {
         let with = |permissions: &[Permission]| {
             OperatorCall::Export
-                .permit(permissions.iter().copied().collect())
+                .permit("GET", permissions.iter().copied().collect())
                 .map_err(|refusal| refusal.detail)
         };
         let (export, user, group) =
@@ -206,10 +224,10 @@ mod tests {
     #[test]
     fn an_import_needs_what_it_writes() {
         let all = [P::DirectoryImport, P::UserManage, P::UserInvite, P::GroupManage];
-        assert_eq!(OperatorCall::Import.permit(all.into_iter().collect()), Ok(()));
+        assert_eq!(OperatorCall::Import.permit("POST", all.into_iter().collect()), Ok(()));
         for without in all {
             let held = all.into_iter().filter(|permission| *permission != without).collect();
-            assert_eq!(OperatorCall::Import.permit(held).unwrap_err().detail, without.name());
+            assert_eq!(OperatorCall::Import.permit("POST", held).unwrap_err().detail, without.name());
         }
     }
 
@@ -217,9 +235,22 @@ mod tests {
     fn each_has_a_path_and_a_permission_of_its_own_kind() {
         for call in OperatorCall::ALL {
             assert_eq!(OperatorCall::from_segment(call.segment()), Some(call));
-            assert!(call.permit(Permissions::all()).is_ok());
-            assert_eq!(call.permit(Permissions::NONE).unwrap_err().reason, Reason::PermissionMissing);
+            for method in call.methods().split(", ") {
+                assert!(call.has(method) && call.permit(method, Permissions::all()).is_ok());
+                let refused = call.permit(method, Permissions::NONE).unwrap_err();
+                assert_eq!(refused.reason, Reason::PermissionMissing);
+            }
+            assert!(!call.has("DELETE"));
         }
         assert_eq!(OperatorCall::from_segment(".search"), None);
+    }
+
+    #[test]
+    fn who_sees_the_brake_does_not_let_anything_through() {
+        let viewer = Permissions::from_iter([Permission::ReplicaView]);
+        assert!(OperatorCall::Brake.permit("GET", viewer).is_ok());
+        assert!(OperatorCall::Brake.permit("POST", viewer).is_err());
+        let manager = Permissions::from_iter([Permission::BrakeManage]);
+        assert!(OperatorCall::Brake.permit("POST", manager).is_ok());
     }
 }

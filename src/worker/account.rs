@@ -166,7 +166,7 @@ impl Account {
         let sql = ObjectSql::new(&self.state);
         let stored = load(&sql).map_err(internal)?;
         let holder = match (&stored, call.root) {
-            (_, true) => Holder { name: "root".to_owned(), permissions: Permissions::all() },
+            (_, true) => Holder::root(),
             (None, false) => return refuse(Failure::unauthenticated()),
             (Some((document, _)), false) => match authenticate(document, &call.api_key, now_ms) {
                 Some(holder) => holder,
@@ -195,12 +195,12 @@ impl Account {
         let resealed = self.environment.seal_keys()?.reseal(&document, &crate::environment::random()?);
         let before = resealed.as_ref().unwrap_or(&document);
         let outcome = if let Some(Transfer::Import(lines)) = &call.transfer {
-            self.import(before, call, lines, holder.permissions, now_ms)?
+            self.import(before, call, lines, &holder, now_ms)?
         } else {
             let Ok(Some(Route::Admin(route))) = Route::parse(&call.path) else {
                 return refuse(Failure::new(404, "ENTITY_NOT_FOUND", "There is no such path"));
             };
-            self.handle(before, call, &route, holder.permissions, now_ms)?
+            self.handle(before, call, &route, &holder, now_ms)?
         };
         if call.preview {
             let preview = outcome.changed.map(|new| Preview {
@@ -244,7 +244,7 @@ impl Account {
         document: &Document,
         call: &Call,
         route: &AdminRoute,
-        permissions: Permissions,
+        holder: &Holder,
         now_ms: i64,
     ) -> Result<Outcome> {
         let request = AdminRequest {
@@ -252,7 +252,8 @@ impl Account {
             route,
             query: &call.query,
             body: call.body.as_bytes(),
-            permissions,
+            permissions: holder.permissions,
+            mode: holder.mode,
             now_ms,
             random: &crate::environment::random()?,
             seal_key: &self.environment.seal_keys()?.current,
@@ -269,7 +270,7 @@ impl Account {
         document: &Document,
         call: &Call,
         lines: &[Value],
-        permissions: Permissions,
+        holder: &Holder,
         now_ms: i64,
     ) -> Result<Outcome> {
         let request = AdminRequest {
@@ -278,7 +279,8 @@ impl Account {
             route: &AdminRoute::Settings,
             query: &[],
             body: &[],
-            permissions,
+            permissions: holder.permissions,
+            mode: holder.mode,
             now_ms,
             random: &crate::environment::random()?,
             seal_key: &self.environment.seal_keys()?.current,

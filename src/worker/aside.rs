@@ -6,6 +6,7 @@ use crate::plan;
 use scim_edge_account::published::{DirectorySettings, Published};
 use scim_edge_directory::audit::Filter;
 use scim_edge_directory::export::{Place, Shown};
+use scim_edge_policy::mode::Mode;
 use scim_edge_policy::permission::Permissions;
 use serde::{Deserialize, Serialize};
 use worker::{Error, Request, RequestInit, Response, Result};
@@ -101,6 +102,7 @@ pub(crate) async fn ask_by(
         version,
         settings: settings.clone(),
         permissions: Permissions::NONE,
+        mode: Mode::Normal,
         base: base.clone(),
         principal: String::new(),
         once: None,

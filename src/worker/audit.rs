@@ -203,7 +203,8 @@ fn asked(request: &Request) -> std::result::Result<Asked, ScimError> {
             }
             "outcome" => {
                 let outcome: Option<Outcome> = named(&value);
-                let outcome = outcome.ok_or_else(|| wrong("outcome", "ok, failed, unknown or refused"))?;
+                let outcome =
+                    outcome.ok_or_else(|| wrong("outcome", "ok, failed, unknown, refused or shadow"))?;
                 asked.filter.outcome = Some(outcome);
             }
             "principal" => asked.filter.principal = Some(text()),

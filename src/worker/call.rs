@@ -12,6 +12,7 @@ use crate::environment::Environment;
 use crate::http::{Request, Response};
 use crate::near::name;
 use scim_edge_account::published::DirectorySettings;
+use scim_edge_policy::mode::Mode;
 use scim_edge_policy::permission::Permissions;
 use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
@@ -57,6 +58,9 @@ pub(crate) const OWN_HEADER: &str = "x-scim-edge-own";
 /// The version of the protocol.
 pub(crate) const PROTOCOL: u32 = 1;
 
+/// The version of the protocol for writes of a caller in a mode: an object that does not know of modes refuses it.
+pub(crate) const MODE_PROTOCOL: u32 = 3;
+
 /// The version of the protocol to copies: an object that does not know of them refuses it.
 const NEAR_PROTOCOL: u32 = 2;
 
@@ -71,6 +75,9 @@ pub(crate) struct Call {
     pub settings: DirectorySettings,
     /// What the caller may do.
     pub permissions: Permissions,
+    /// How much of that.
+    #[serde(default, skip_serializing_if = "Mode::is_normal")]
+    pub mode: Mode,
     /// The account's SCIM base as the caller sees it.
     pub base: String,
     /// Whom the caller acts as.
@@ -130,7 +137,12 @@ impl Call {
     }
 
     fn is_known(&self) -> bool {
-        self.protocol == if self.near.is_some() { NEAR_PROTOCOL } else { PROTOCOL }
+        self.protocol
+            == match (&self.near, self.mode) {
+                (None, Mode::Normal) => PROTOCOL,
+                (None, _) => MODE_PROTOCOL,
+                (Some(_), _) => NEAR_PROTOCOL,
+            }
     }
 
     /// The same for the copy in a region.

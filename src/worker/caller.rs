@@ -1,6 +1,6 @@
 //! Callers: whom the gateway's own keys stand for, and what is said to whoever is not let in.
 
-use crate::call::{Call, PROTOCOL};
+use crate::call::{Call, MODE_PROTOCOL, PROTOCOL};
 use crate::environment::Environment;
 use crate::http::{Request, Response, scim_error};
 use crate::log::Record;
@@ -9,7 +9,7 @@ use crate::service::metadata_url;
 use scim_edge_account::published::{Holder, Published};
 use scim_edge_policy::credentials::ApiKey;
 use scim_edge_policy::dpop::Proof;
-use scim_edge_policy::permission::Permissions;
+use scim_edge_policy::mode::Mode;
 use scim_edge_policy::refusal::{Reason, Refusal};
 use std::rc::Rc;
 use worker::Result;
@@ -35,8 +35,11 @@ impl Caller {
     /// What the account's directory is told of a request of the caller's. `took_ms` is how long the account's
     /// last requests took.
     pub(crate) fn call(&self, request: &Request, base: &str, record: &Record, took_ms: Vec<u32>) -> Call {
+        // Reads are the same in every mode: an object that knows none may answer them.
+        let mode = if matches!(request.method(), "GET" | "HEAD") { Mode::Normal } else { self.holder.mode };
         Call {
-            protocol: PROTOCOL,
+            protocol: if mode.is_normal() { PROTOCOL } else { MODE_PROTOCOL },
+            mode,
             account: self.published.account.clone(),
             version: self.published.version,
             settings: self.published.directory.clone(),
@@ -71,7 +74,7 @@ pub(crate) async fn by_key(
     // The root key may be changed at any time: it is looked at each time.
     let until_ms = parsed.as_ref().filter(|_| !is_root).map(|key| published.valid_until_ms(key));
     let holder = match parsed {
-        _ if is_root => Some(Holder { name: "root".to_owned(), permissions: Permissions::all() }),
+        _ if is_root => Some(Holder::root()),
         Some(key) => published.authenticate(&key, now_ms),
         None => None,
     };

@@ -213,5 +213,8 @@ impl Directory {
 /// Whether a copy of an origin is older than it may be shown.
 pub(crate) fn is_too_old(settings: &DirectorySettings, state: &State) -> bool {
     let age_ms = now_ms().saturating_sub(state.synced_at.unwrap_or(0));
-    settings.forward_when_stale && age_ms > i64::from(settings.max_staleness_seconds).saturating_mul(1000)
+    // An origin that is not believed answers nothing in the copy's place.
+    settings.forward_when_stale
+        && state.suspicion.is_none()
+        && age_ms > i64::from(settings.max_staleness_seconds).saturating_mul(1000)
 }

@@ -12,6 +12,7 @@ use crate::copies::Lent;
 use crate::deletion;
 use crate::environment::{Environment, new_uuid, now_ms};
 use crate::gate::used_before;
+use crate::guard::guard;
 use crate::http::{BODY_LIMIT, Headers, Request, Response, SCIM_JSON, answer, run, scim_error};
 use crate::journal::Journal;
 use crate::lock::Locks;
@@ -31,6 +32,7 @@ use scim_edge_directory::message::{Request as ScimRequest, Response as ScimRespo
 use scim_edge_directory::scan::Scan;
 use scim_edge_directory::sql::SqlError;
 use scim_edge_directory::table_set::TableSet;
+use scim_edge_policy::mode::Mode;
 use scim_edge_policy::operation::needed;
 use scim_edge_policy::route::Route;
 use scim_edge_scim::dialect::Dialect;
@@ -146,6 +148,8 @@ pub(crate) struct Incoming {
     pub(crate) took_ms: Vec<u32>,
     /// How long the origin has been waited for, in milliseconds; none where it was not asked.
     pub(crate) origin_ms: Rc<Cell<Option<u32>>>,
+    /// Whether the brake does not concern it: each of these was confirmed by itself.
+    pub(crate) is_confirmed: bool,
     /// Names of the attributes that the request changed; one list for each operation of a bulk request.
     pub(crate) changed: Rc<RefCell<Vec<Option<ChangedNames>>>>,
 }
@@ -170,6 +174,7 @@ impl Incoming {
             request_id: call.request_id.clone(),
             took_ms: Vec::new(),
             origin_ms: Rc::default(),
+            is_confirmed: false,
             changed: Rc::default(),
         }
     }
@@ -225,7 +230,7 @@ impl Directory {
         }
         let endpoint = match Route::parse(request.path()) {
             Ok(Some(Route::Operator(route))) if route.account == call.account => {
-                let mut response = self.operate(&request, &call, route.call).await?;
+                let mut response = self.operate(&request, &call, route.call, &request_id).await?;
                 log::mark(&mut response, &request_id, None)?;
                 return Ok(response);
             }
@@ -276,10 +281,12 @@ impl Directory {
         {
             return used_before(&incoming.call.base);
         }
+        let is_tried = incoming.call.mode == Mode::Shadow && !is_read(incoming);
         // Held until the write is in the tables, or known to be unknown.
-        let _recalled = if is_read(incoming) { None } else { Some(self.recall().await) };
+        let _recalled = if is_read(incoming) || is_tried { None } else { Some(self.recall().await) };
         let begun = self.begin(incoming, settings)?;
         let response = match &settings.origin_url {
+            _ if is_tried => self.shadowed(incoming, settings),
             None => {
                 let scan = Scan::default();
                 let response = loop {
@@ -291,6 +298,7 @@ impl Directory {
                         None => let_others_in().await?,
                     }
                 };
+                self.raise_alarm();
                 respond(response, &[("cache-status", "scim-edge; hit")])
             }
             Some(_) => self.with_origin(incoming, settings).await,
@@ -320,7 +328,7 @@ impl Directory {
         self.local(incoming, settings, method, |store, request| store.respond_in_turns(request, Some(scan)))
     }
 
-    fn local<T>(
+    pub(crate) fn local<T>(
         &self,
         incoming: &Incoming,
         settings: &DirectorySettings,
@@ -347,6 +355,7 @@ impl Directory {
             patch_without_body: settings.patch_without_body,
             unique_group_names: settings.unique_group_names,
             unknown_members: settings.unknown_members,
+            guard: guard(incoming, settings),
             now_ms: now_ms(),
             // Without randomness no identifier is unique; an empty one is refused by the unique index.
             new_id: &|| new_uuid().unwrap_or_default(),
@@ -460,6 +469,7 @@ async fn incoming(
         request_id,
         took_ms,
         origin_ms: Rc::default(),
+        is_confirmed: false,
         changed: Rc::default(),
     }))
 }

@@ -75,10 +75,13 @@ export function reply(status, headers, body) {
   return { status, headers, body };
 }
 
+const OBSERVED = ["cache-status", "server-timing", REQUEST_ID];
+const OBSERVED_OF_REFUSALS = [...OBSERVED, "scim-edge-refused-by"];
+
 /** What the log says of an answer: its status, and headers as lines, names and values in turn. */
 export function observe(response) {
   let text = `${response.status}\n`;
-  for (const name of ["cache-status", "server-timing", REQUEST_ID]) {
+  for (const name of response.status < 400 ? OBSERVED : OBSERVED_OF_REFUSALS) {
     const value = response.headers.get(name);
     if (value !== null) text += `${name}\n${value}\n`;
   }

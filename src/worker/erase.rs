@@ -124,7 +124,8 @@ impl Directory {
         erasable: &Erasable,
     ) -> Result<std::result::Result<bool, Response>> {
         let delete = |id: &str| {
-            Incoming::part(call, "DELETE", Endpoint::Resource(kind, id.to_owned()), None, Vec::new())
+            let endpoint = Endpoint::Resource(kind, id.to_owned());
+            Incoming { is_confirmed: true, ..Incoming::part(call, "DELETE", endpoint, None, Vec::new()) }
         };
         let store = self.store()?;
         if settings.origin_url.is_none() {

@@ -172,9 +172,9 @@ impl Gate<'_> {
 }
 
 fn holder(published: &Published, verified: &Verified) -> std::result::Result<Holder, Refusal> {
-    match published.service_accounts.get(verified.service_account()) {
-        Some(permissions) => {
-            Ok(Holder { name: verified.service_account().to_owned(), permissions: *permissions })
+    match published.service_account(verified.service_account()) {
+        Some((permissions, mode)) => {
+            Ok(Holder { name: verified.service_account().to_owned(), permissions, mode })
         }
         None => Err(Refusal::new(Reason::ServiceAccountMissing, verified.service_account())),
     }

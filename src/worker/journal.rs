@@ -14,8 +14,10 @@ use scim_edge_account::published::DirectorySettings;
 use scim_edge_directory::activity::{Activity, Happened};
 use scim_edge_directory::audit::{self, Entry, Kind, Outcome, Resource};
 use scim_edge_directory::changed_names::ChangedNames;
+use scim_edge_directory::message::REFUSED_BY;
 use scim_edge_directory::refusals;
 use scim_edge_directory::sql::SqlError;
+use scim_edge_policy::mode::Mode;
 use scim_edge_policy::operation::{Effect, Operation};
 use scim_edge_scim::endpoint::{Endpoint, Kind as ResourceKind, segments};
 use serde_json::Value;
@@ -50,7 +52,7 @@ impl Directory {
             return Ok(None);
         }
         let mut begun = Begun { operation: operation.name, at: now_ms(), entry: None };
-        if settings.origin_url.is_some() {
+        if settings.origin_url.is_some() && incoming.call.mode != Mode::Shadow {
             let entry = Entry {
                 status: 0,
                 outcome: Outcome::Unknown,
@@ -92,8 +94,9 @@ impl Directory {
                 _ => Vec::new(),
             };
             let id = response.header("location").filter(|_| status < 400).and_then(last_segment);
+            let reason = response.header(REFUSED_BY);
             if let Some(number) = begun.entry {
-                audit::settle(sql, number, status, id.as_deref()).map_err(internal)?;
+                audit::settle(sql, number, status, id.as_deref(), reason).map_err(internal)?;
             } else if parts.is_empty() {
                 let mut resource = resource(&incoming.endpoint);
                 if let Some(resource) = &mut resource
@@ -102,8 +105,9 @@ impl Directory {
                     resource.id = id;
                 }
                 let attributes = changed.next().flatten();
+                let reason = reason.map(str::to_owned);
                 let entry = entry(incoming, &begun, begun.operation, resource, status);
-                audit::add(sql, &Entry { attributes, ..entry }).map_err(internal)?;
+                audit::add(sql, &Entry { attributes, reason, ..entry }).map_err(internal)?;
             }
             for (part, attributes) in parts.into_iter().zip(changed.chain(std::iter::repeat(None))) {
                 let Some(part) = part else { continue };
@@ -273,7 +277,7 @@ fn entry(
         operation: operation.to_owned(),
         resource,
         status,
-        outcome: Outcome::of_write(status),
+        outcome: if call.mode == Mode::Shadow { Outcome::Shadow } else { Outcome::of_write(status) },
         reason: None,
         request_id: (!incoming.request_id.is_empty()).then(|| incoming.request_id.clone()),
         count: 1,

@@ -8,6 +8,7 @@
 use crate::environment::{Environment, new_uuid, now_ms};
 use crate::http::{Request, Response};
 use crate::metrics;
+use scim_edge_directory::message::{APPEND_ONLY, BRAKE, REFUSED_BY};
 use scim_edge_policy::refusal::Refusal;
 use serde::Serialize;
 use std::cell::{Cell, RefCell};
@@ -148,7 +149,7 @@ impl Record {
     /// Writes the line.
     pub(crate) fn write(&self, environment: &Environment, response: &Response) {
         let (account, principal) = (self.account.borrow(), self.principal.borrow());
-        let reason = self.reason.get();
+        let reason = self.reason.get().or_else(|| response.header(REFUSED_BY).and_then(guard_of));
         let cache = response.header("cache-status").and_then(cache);
         let origin_ms = response.header(SERVER_TIMING).and_then(origin_ms);
         let total_ms = now_ms().saturating_sub(self.began_ms).max(0);
@@ -194,6 +195,11 @@ impl Record {
 fn is_request_id(text: &str) -> bool {
     (1..=ID_BYTES).contains(&text.len())
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+}
+
+/// Which guard of the directory's refused a request, in a word of the gateway's own.
+fn guard_of(said: &str) -> Option<&'static str> {
+    [BRAKE, APPEND_ONLY].into_iter().find(|guard| *guard == said)
 }
 
 /// What a `Cache-Status` of the gateway's says: `hit`, or why the origin was asked.

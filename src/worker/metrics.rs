@@ -53,6 +53,7 @@ struct Counters {
     tokens: BTreeMap<&'static str, u64>,
     badges: BTreeMap<&'static str, u64>,
     key_fetches: BTreeMap<&'static str, u64>,
+    brake: BTreeMap<&'static str, u64>,
     took: Histogram,
     origin: Histogram,
 }
@@ -101,6 +102,11 @@ pub(crate) fn count_key_fetch(succeeded: bool) {
     COUNTERS.with_borrow_mut(|counters| one(&mut counters.key_fetches, which));
 }
 
+/// Counts what the brake did: it stopped removals, found an origin suspicious, or an operator let removals through.
+pub(crate) fn count_brake(event: &'static str) {
+    COUNTERS.with_borrow_mut(|counters| one(&mut counters.brake, event));
+}
+
 /// Everything in Prometheus' text format, version 0.0.4.
 pub(crate) fn text() -> String {
     COUNTERS.with_borrow_mut(|counters| {
@@ -126,6 +132,7 @@ pub(crate) fn text() -> String {
             ("scim_edge_tokens_total", "Tokens known or verified.", by(&counters.tokens, "cache")),
             ("scim_edge_badges_total", "Reads let through as the last one was.", by(&counters.badges, "of")),
             ("scim_edge_key_fetches_total", "Requests for keys.", by(&counters.key_fetches, "outcome")),
+            ("scim_edge_brake_total", "Alarms of the brake on removals.", by(&counters.brake, "event")),
         ];
         for (name, help, samples) in families {
             let _ = writeln!(text, "# HELP {name} {help} Of this isolate.\n# TYPE {name} counter");

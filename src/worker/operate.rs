@@ -7,11 +7,13 @@ use crate::environment::now_ms;
 use crate::http::{BODY_LIMIT, Request, Response, answer, scim_error};
 use crate::origin::{Origin, Side, Trace};
 use crate::plan::host;
+use crate::replica::Reread;
 use crate::switch::held;
 use crate::undo::{Confirmation, is_dry};
 use futures_util::{StreamExt, stream};
 use scim_edge_account::published::DirectorySettings;
 use scim_edge_directory::circuit::Position;
+use scim_edge_directory::deleted::Source;
 use scim_edge_directory::pass::{Purpose, modified};
 use scim_edge_directory::switch::{Kept, Reason, Switch};
 use scim_edge_policy::operator::{OperatorCall, permit_whole};
@@ -40,6 +42,7 @@ impl Directory {
         request: &Request,
         call: &Rc<Call>,
         operator: OperatorCall,
+        request_id: &str,
     ) -> Result<Response> {
         let settings = self.configure(call).await?;
         let is_write =
@@ -54,6 +57,7 @@ impl Directory {
             OperatorCall::History => return self.history(request, &settings),
             OperatorCall::Erase => return self.erase_resource(request, call, &settings).await,
             OperatorCall::Import => return self.import(request, call, &settings).await,
+            OperatorCall::Brake => return self.brake(request, call, &settings, request_id).await,
             _ => {}
         }
         if operator == OperatorCall::Replica {
@@ -183,6 +187,7 @@ impl Directory {
         let told = match &state {
             None => "live",
             Some(_) if fill.is_some() => "filling",
+            Some(state) if state.suspicion.is_some() => "suspicious",
             Some(_) if is_old => "stale",
             Some(_) => "live",
         };
@@ -211,6 +216,7 @@ impl Directory {
                 "groups": store.count_set_aside(Kind::Group).map_err(internal)?,
             },
             "unknownOutcomes": store.unknown().map_err(internal)?.len(),
+            "brake": self.view_brake(settings)?,
             "lastCheck": state.as_ref().and_then(|state| state.last_check.as_ref()),
         }))
     }
@@ -279,8 +285,12 @@ impl Directory {
             self.memory.races.note(kind, id);
             return Ok(Change::Refreshed);
         }
-        if !self.reread(kind, id, origin).await? {
-            return Ok(Change::Failed("The origin could not be read"));
+        match self.read_anew(kind, id, origin, Source::Origin).await? {
+            Reread::Right => {}
+            Reread::Kept => {
+                return Ok(Change::Failed("The origin does not have it; the brake keeps it in the copy"));
+            }
+            Reread::Failed => return Ok(Change::Failed("The origin could not be read")),
         }
         let is_there = store.has(kind, id).map_err(internal)?;
         Ok(if is_there { Change::Refreshed } else { Change::Removed })

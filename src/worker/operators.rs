@@ -28,6 +28,9 @@ use worker::{Context, Result};
 /// The longest body of a call that the Worker answers itself: a token and room around it.
 const BODY: Limits = Limits { bytes: 32 << 10, depth: 4 };
 
+/// The code of a call that the mode of its service account does not let through.
+const MODE: &str = "mode";
+
 /// Answers an operator's call.
 pub(crate) async fn handle(
     request: &Request,
@@ -42,14 +45,19 @@ pub(crate) async fn handle(
         Err(refusal) => return refuse(record, request, &route.base, &refusal),
     };
     record.admitted(&caller.holder.name);
-    if request.method() != call.method() {
-        let error = ScimError::status(405, format!("this path has the method {}", call.method()));
-        return scim_error(&error, &[("allow", call.method())]);
+    let method = request.method();
+    if !call.has(method) {
+        let error = ScimError::status(405, format!("this path has the methods {}", call.methods()));
+        return scim_error(&error, &[("allow", call.methods())]);
     }
-    if let Err(refusal) = call.permit(caller.holder.permissions) {
+    if let Err(refusal) = call.permit(method, caller.holder.permissions) {
         return refuse(record, request, &route.base, &refusal);
     }
-    if call.method() != "GET" && !call.has_dry_run() && names_dry_run(request) {
+    if !caller.holder.mode.is_normal() && !call.is_read(method) {
+        record.refused_with(MODE);
+        return scim_error(&ScimError::status(403, caller.holder.mode.refusal()), &[]);
+    }
+    if method != "GET" && !call.has_dry_run() && names_dry_run(request) {
         let sentence = format!("{DRY_RUN}: this call has no dry run, and was not made");
         return scim_error(&ScimError::new(ScimType::InvalidValue, sentence), &[]);
     }
@@ -65,7 +73,8 @@ pub(crate) async fn handle(
         | OperatorCall::Restore
         | OperatorCall::History
         | OperatorCall::Erase
-        | OperatorCall::Import => {
+        | OperatorCall::Import
+        | OperatorCall::Brake => {
             return directory(request, environment, record, route, caller).await;
         }
         OperatorCall::Undo => return undo::handle(request, environment, record, &caller).await,
@@ -131,9 +140,11 @@ async fn explain(
     let explanation = Explanation::of(&host, &caller.published.rules, token.trim(), now_ms()).await;
     let mut told = explanation.to_json();
     if let (Ok(verified), Some(told)) = (&explanation.outcome, told.as_object_mut()) {
-        let held = caller.published.service_accounts.get(verified.service_account());
-        let names = held.map(|held| held.iter().map(Permission::name).collect::<Vec<_>>());
+        let held = caller.published.service_account(verified.service_account());
+        let names = held.map(|(held, _)| held.iter().map(Permission::name).collect::<Vec<_>>());
         told.insert("permissions".into(), names.unwrap_or_default().into());
+        let mode = held.map(|(_, mode)| mode).filter(|mode| !mode.is_normal());
+        told.extend(mode.map(|mode| ("mode".to_owned(), mode.name().into())));
     }
     Ok(Ok(told))
 }

@@ -5,6 +5,7 @@
 use crate::directory::{Directory, internal};
 use crate::environment::now_ms;
 use crate::origin::Origin;
+use crate::replica::Reread;
 use crate::synchronise::{Page, Unread, pages_by_cursor};
 use scim_edge_directory::deleted::Source;
 use scim_edge_directory::pass::{ALWAYS, Check, NEVER, Pass, Purpose};
@@ -30,6 +31,8 @@ enum Part {
     More,
     Done,
     Failed,
+    /// The origin shows too little to be believed.
+    Suspicious,
     /// The origin does not filter by time after all.
     Unfiltered,
 }
@@ -70,6 +73,14 @@ impl Directory {
                     console_log!("the origin does not filter by time: all of it is read instead");
                     (state.filters_times, state.whole_at, state.pass) = (Some(false), None, None);
                     return Ok(self.save(origin, state)?.then_some(0));
+                }
+                Part::Suspicious => {
+                    if !self.save(origin, state)? {
+                        return Ok(None);
+                    }
+                    let wait = self.suspect(state, max_staleness_seconds)?;
+                    self.store()?.begin_pass().map_err(internal)?;
+                    return Ok(Some(wait));
                 }
                 Part::Failed => return Ok(None),
             }
@@ -142,7 +153,7 @@ impl Directory {
         match kind {
             Kind::User => pass.position = Position::first(Kind::Group),
             Kind::Group if pass.purpose == Purpose::Changes => return Ok(Part::Done),
-            Kind::Group => pass.sweeping = true,
+            Kind::Group => self.begin_sweep(pass)?,
         }
         Ok(Part::More)
     }
@@ -276,6 +287,9 @@ impl Directory {
 
     /// What no page showed is asked for: it was deleted, or a page has missed it.
     async fn sweep(&self, origin: &Origin, pass: &mut Pass) -> Result<Part> {
+        if pass.holding {
+            return self.hold(origin, pass).await;
+        }
         let store = self.store()?;
         for kind in Kind::ALL {
             let ids = store.unseen(kind, SWEPT).map_err(internal)?;
@@ -287,7 +301,11 @@ impl Directory {
                     self.compare_one(origin, kind, id, &mut pass.check).await?
                 } else {
                     let _turn = self.memory.locks.acquire((kind, id.clone())).await;
-                    self.reread_for(kind, id, origin, Source::Reconciliation).await?
+                    match self.read_anew(kind, id, origin, Source::Reconciliation).await? {
+                        Reread::Right => true,
+                        Reread::Kept => return Ok(Part::Suspicious),
+                        Reread::Failed => false,
+                    }
                 };
                 if !done {
                     return Ok(Part::Failed);
@@ -298,6 +316,36 @@ impl Directory {
             return Ok(Part::More);
         }
         Ok(Part::Done)
+    }
+
+    /// Asks for what no page showed, and removes none of it. Once it is known that the brake lets it go, the sweep
+    /// does the rest.
+    async fn hold(&self, origin: &Origin, pass: &mut Pass) -> Result<Part> {
+        let store = self.store()?;
+        for kind in Kind::ALL {
+            let ids = store.unseen(kind, SWEPT).map_err(internal)?;
+            if ids.is_empty() {
+                continue;
+            }
+            let (mut there, mut gone) = (Vec::new(), Vec::new());
+            for id in ids {
+                let _turn = self.memory.locks.acquire((kind, id.clone())).await;
+                match self.show(origin, kind, &id).await? {
+                    Ok(Some(_)) if self.reread(kind, &id, origin).await? => there.push(id),
+                    Ok(None) => gone.push(id),
+                    // Neither its lists nor itself: what the origin has cannot be told.
+                    Ok(Some(_)) | Err(_) => return Ok(Part::Suspicious),
+                }
+            }
+            pass.pages = pass.pages.saturating_add(1);
+            store.mark_seen(pass.pages, kind, &there).map_err(internal)?;
+            store.mark_seen(pass.pages.saturating_neg(), kind, &gone).map_err(internal)?;
+            let gone = store.count_gone(kind).map_err(internal)?;
+            return Ok(if self.would_stop(kind, gone)? { Part::Suspicious } else { Part::More });
+        }
+        store.forget_gone().map_err(internal)?;
+        pass.holding = false;
+        Ok(Part::More)
     }
 
     async fn end_pass(&self, origin: &Origin, pass: Pass, state: &mut State) -> Result<()> {
@@ -317,6 +365,7 @@ impl Directory {
                         store.settle(intent.number).map_err(internal)?;
                     }
                 }
+                self.trust()?;
                 (state.synced_at, state.whole_at) = (Some(pass.began), Some(pass.began));
                 if state.filters_times.is_none() {
                     state.filters_times = self.probe_times(origin, state).await?;

@@ -118,7 +118,7 @@ impl Directory {
         Ok(hop)
     }
 
-    fn account(&self) -> String {
+    pub(crate) fn account(&self) -> String {
         self.memory.configuration.borrow().as_ref().map(|known| known.account.clone()).unwrap_or_default()
     }
 
@@ -200,17 +200,7 @@ impl Directory {
     ) -> Result<()> {
         let store = self.tables(origin).filter(|_| self.copies(origin).unwrap_or(false));
         if let Some(store) = store {
-            let known = self.known_configuration().map_err(internal)?;
-            let deletion = Deletion {
-                at: now_ms(),
-                source,
-                principal: by.map(|incoming| incoming.call.principal.as_str()),
-                request_id: by.map(|incoming| incoming.request_id.as_str()).filter(|id| !id.is_empty()),
-                // In the tables of a switch nothing was ever shown to anybody.
-                keep: origin.side == Side::InUse
-                    && known.is_none_or(|known| known.settings.deleted_retention_days > 0),
-            };
-            store.forget(kind, id, &deletion).map_err(internal)?;
+            store.forget(kind, id, &self.deletion(origin, source, by)?).map_err(internal)?;
         }
         if origin.side == Side::InUse {
             self.memory.races.note_gone(kind, id);
@@ -218,28 +208,48 @@ impl Directory {
         Ok(())
     }
 
-    /// Reads one resource from the origin into the tables, under its lock. Whether the tables are right now.
-    pub(crate) async fn reread(&self, kind: Kind, id: &str, origin: &Origin) -> Result<bool> {
-        self.reread_for(kind, id, origin, Source::Origin).await
+    /// A deletion that happens now.
+    pub(crate) fn deletion<'a>(
+        &self,
+        origin: &Origin,
+        source: Source,
+        by: Option<&'a Incoming>,
+    ) -> Result<Deletion<'a>> {
+        let known = self.known_configuration().map_err(internal)?;
+        Ok(Deletion {
+            at: now_ms(),
+            source,
+            principal: by.map(|incoming| incoming.call.principal.as_str()),
+            request_id: by.map(|incoming| incoming.request_id.as_str()).filter(|id| !id.is_empty()),
+            // In the tables of a switch nothing was ever shown to anybody.
+            keep: origin.side == Side::InUse
+                && known.is_none_or(|known| known.settings.deleted_retention_days > 0),
+        })
     }
 
-    /// The same; `source` is kept of a resource that is gone.
-    pub(crate) async fn reread_for(
+    /// Reads one resource from the origin into the tables, under its lock. Whether the tables are as they are to be
+    /// now: as the origin has it, or with a resource that the origin says it has not, and that the brake keeps.
+    pub(crate) async fn reread(&self, kind: Kind, id: &str, origin: &Origin) -> Result<bool> {
+        Ok(!matches!(self.read_anew(kind, id, origin, Source::Origin).await?, Reread::Failed))
+    }
+
+    /// Reads one resource from the origin into the tables, under its lock.
+    pub(crate) async fn read_anew(
         &self,
         kind: Kind,
         id: &str,
         origin: &Origin,
         source: Source,
-    ) -> Result<bool> {
+    ) -> Result<Reread> {
         let Some(path) = path(&Endpoint::Resource(kind, id.to_owned()), "") else {
             // Kept by an older version.
             let _recalled = self.recall().await;
             self.forget(kind, id, origin, source, None)?;
-            return Ok(true);
+            return Ok(Reread::Right);
         };
         for _ in 0..REREADS {
             let since = self.memory.races.moment();
-            let Ok(answered) = self.get(origin, path.clone()).await else { return Ok(false) };
+            let Ok(answered) = self.get(origin, path.clone()).await else { return Ok(Reread::Failed) };
             let shown =
                 serde_json::from_slice::<Value>(&answered.body).ok().filter(|_| answered.status == 200);
             let _recalled = self.recall_unless_same(kind, shown.as_ref(), origin, &since).await?;
@@ -256,7 +266,9 @@ impl Directory {
                 },
                 // What stands in front of an origin that is away says so too, in words of its own.
                 404 | 410 if is_scim(&answered) => {
-                    self.forget(kind, id, origin, source, None)?;
+                    if !self.forget_found(kind, id, origin, source).await? {
+                        return Ok(Reread::Kept);
+                    }
                     true
                 }
                 _ => false,
@@ -264,9 +276,9 @@ impl Directory {
             if done {
                 self.note(origin, kind, id);
             }
-            return Ok(done);
+            return Ok(if done { Reread::Right } else { Reread::Failed });
         }
-        Ok(false)
+        Ok(Reread::Failed)
     }
 
     /// Sends a client's request on. What goes wrong on the way is an answer of the gateway's own.
@@ -367,6 +379,16 @@ fn without_gone(shown: &Value, since: &Moment<'_>) -> Value {
 /// Whether an answer can be a SCIM server's: nothing, or a JSON object.
 pub(crate) fn is_scim(answered: &Answer) -> bool {
     answered.body.is_empty() || serde_json::from_slice::<Map<String, Value>>(&answered.body).is_ok()
+}
+
+/// What became of a resource that was read anew.
+pub(crate) enum Reread {
+    /// The tables have it as the origin does, or not any more.
+    Right,
+    /// The origin does not have it; the brake keeps it.
+    Kept,
+    /// The origin could not be read.
+    Failed,
 }
 
 /// What became of a request that was to be sent on.

@@ -174,6 +174,7 @@ impl Directory {
         }
         state.hides_members |= stored.hides_members;
         state.wanted = stored.wanted;
+        state.suspicion = stored.suspicion;
         store.set_replica(state).map_err(internal)?;
         Ok(true)
     }

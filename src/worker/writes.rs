@@ -44,6 +44,10 @@ impl Directory {
             Ok(if_match) => if_match,
             Err(response) => return Ok(response),
         };
+        let reserved = match self.admit_removal(incoming, settings, kind, id.as_deref(), origin).await? {
+            Ok(reserved) => reserved,
+            Err(response) => return Ok(response),
+        };
         let store = self.store()?;
         let intent = store.begin(kind, id.as_deref(), &incoming.method, now_ms()).map_err(internal)?;
         let _under_way = self.memory.races.begin(kind, id.as_deref(), &incoming.method);
@@ -52,6 +56,10 @@ impl Directory {
             self.send_forward(incoming, settings, origin, kind, id.as_deref(), if_match, &forward).await;
         match outcome {
             Ok(Sent::Answered(answered)) => {
+                let is_gone = incoming.method == "DELETE" && matches!(answered.status, 404 | 410);
+                if (400..500).contains(&answered.status) && !is_gone {
+                    self.take_back(reserved)?;
+                }
                 let query = forward.query.as_str();
                 let is_whole = !query.to_ascii_lowercase().contains("attributes=");
                 let taken_over =
@@ -77,6 +85,7 @@ impl Directory {
                 self.pass(incoming, origin, &self.shown(incoming, kind, answered, &forward)?, &status)
             }
             Ok(Sent::Refused(response)) => {
+                self.take_back(reserved)?;
                 store.settle(intent).map_err(internal)?;
                 Ok(response)
             }

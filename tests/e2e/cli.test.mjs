@@ -69,7 +69,7 @@ test("from an empty gateway: a service account, settings, and what they are", as
   await fails(4, /Account with identifier \[cli\] not found/, ["settings", "get"]);
   assert.equal(await done(["service-accounts", "create", "entra"]), "entra has _scim_provisioner\n");
   await done(["service-accounts", "create", "entra"]);
-  assert.match(await done(["service-accounts", "list"]), /^IDENTIFIER +NAME +ROLES\nentra +entra +_scim_provisioner\n$/);
+  assert.match(await done(["service-accounts", "list"]), /^IDENTIFIER +NAME +ROLES +MODE\nentra +entra +_scim_provisioner +normal\n$/);
   const set = await done(["settings", "set", "scim_jwt_token_key_field=sub", "scim_jwt_token_value_field=entra-client", "scim_jwt_token_service_account_id=entra"]);
   assert.match(set, /^scim_jwt_token_value_field +set$/m);
   assert.equal(await done(["settings", "get", "scim_jwt_token_value_field"]), "entra-client\n");

@@ -310,6 +310,32 @@ describe("the console", { skip: missing }, () => {
     assert.deepEqual(page.complaints, []);
   });
 
+  test("the brake: what it stopped, and the way through it; a service account's mode", async (t) => {
+    const limits = { scim_brake_removals_per_hour: "1", scim_brake_removals_percent: "0", scim_brake_least_resources: "2" };
+    const client = await served.gateway.account("braked", limits);
+    const ids = [];
+    for (const userName of ["a", "b", "c", "d"]) ids.push((await client.call("POST", "/Users", { schemas: [USER], userName })).body.id);
+    const remove = async () => (await client.call("DELETE", `/Users/${ids.pop()}`)).status;
+    assert.deepEqual([await remove(), await remove()], [204, 429]);
+    const page = await browser.page();
+    t.after(() => page.context().close());
+    await signIn(page, "braked", served.gateway.rootKey);
+    await go(page, "Replica");
+    await page.getByText("stopping removals").waitFor();
+    await page.getByRole("button", { name: "Let through" }).click();
+    const dialog = page.getByRole("dialog");
+    assert.equal(await dialog.getByLabel("Removals").inputValue(), "1");
+    await dialog.getByRole("button", { name: "Let through" }).click();
+    await page.getByText("letting removals through").waitFor();
+    assert.equal(await remove(), 204);
+    await go(page, "Service accounts");
+    await page.getByRole("button", { name: "Mode of provisioner" }).click();
+    await dialog.getByLabel("Mode").selectOption("shadow");
+    await dialog.getByRole("button", { name: "Set" }).click();
+    await page.getByRole("row").filter({ hasText: "provisioner" }).getByText("shadow", { exact: true }).waitFor();
+    assert.deepEqual(page.complaints, []);
+  });
+
   test("activity: writes, changes of settings and refusals as they come, filtered; a day in charts", async (t) => {
     const page = await open(t, "Activity");
     const client = served.gateway.scim(ACCOUNT, await served.idp.mint({ sub: "demo-client" }));

@@ -50,7 +50,7 @@ function isRight(host, printed) {
 test("what is published, and nothing else", async () => {
   const files = (await run("tar", ["-tzf", tarball])).trim().split("\n").map((name) => name.replace("package/", ""));
   assert.deepEqual(files.sort(), [
-    "README.md", "cli-account.mjs", "cli-commands.mjs", "cli-deleted.mjs", "cli-export.mjs", "cli-gateway.mjs", "cli-import.mjs", "cli-output.mjs", "cli-switch.mjs", "cli-tail.mjs", "cli.mjs", "core.mjs", "index.d.ts", "index.mjs", "network.mjs", "node.mjs", "package.json",
+    "README.md", "cli-account.mjs", "cli-brake.mjs", "cli-commands.mjs", "cli-deleted.mjs", "cli-export.mjs", "cli-gateway.mjs", "cli-import.mjs", "cli-output.mjs", "cli-switch.mjs", "cli-tail.mjs", "cli.mjs", "core.mjs", "index.d.ts", "index.mjs", "network.mjs", "node.mjs", "package.json",
     "wasm/scim_edge.js", "wasm/scim_edge_bg.wasm", "workerd.mjs",
   ]);
 });

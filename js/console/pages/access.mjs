@@ -1,8 +1,9 @@
 // Service accounts, what they may do, and the keys of each.
 
-import { Confirm, Dialog, Empty, Field, Loaded, Notice, Table, useAction, useLoad, useSession } from "../parts.mjs";
+import { Badge, Confirm, Dialog, Empty, Field, Loaded, Notice, Table, useAction, useLoad, useSession } from "../parts.mjs";
 import { html, useState } from "../vendor.mjs";
 import { Keys, Mint } from "./keys.mjs";
+import { MODES, Mode } from "./mode.mjs";
 import { Roles } from "./roles.mjs";
 
 const ACCOUNTS = "/ng/api/serviceaccount";
@@ -49,7 +50,7 @@ function Page({ accounts, roles, assignments, keys, reload }) {
         : html`<${Table} caption="Service accounts" head=${["Identifier", "Name", "Roles", { number: "Keys" }, ""]}>
             ${accounts.map((one) => html`
               <tr key=${one.identifier}>
-                <th scope="row">${one.identifier}<span class="sub">${one.email}</span></th>
+                <th scope="row">${one.identifier} ${(one.mode ?? "normal") !== "normal" && html`<span title=${MODES[one.mode]}><${Badge} kind="warn">${one.mode}<//></span>`}<span class="sub">${one.email}</span></th>
                 <td>${one.name}<span class="sub">${one.description}</span></td>
                 <td>
                   <ul class="chips">
@@ -62,6 +63,7 @@ function Page({ accounts, roles, assignments, keys, reload }) {
                 <td class="row-actions">
                   <button class="small" onClick=${() => setOpen({ kind: "assign", of: one.identifier })}>Assign role<span class="hidden"> to ${one.identifier}</span></button>
                   <button class="small" onClick=${() => setOpen({ kind: "mint", of: one.identifier })}>Mint key<span class="hidden"> for ${one.identifier}</span></button>
+                  <button class="small" onClick=${() => setOpen({ kind: "mode", of: one })}>Mode<span class="hidden"> of ${one.identifier}</span></button>
                   <button class="small danger" onClick=${() => setOpen({ kind: "delete", of: one.identifier })}>Delete<span class="hidden"> ${one.identifier}</span></button>
                 </td>
               </tr>`)}
@@ -71,6 +73,7 @@ function Page({ accounts, roles, assignments, keys, reload }) {
     <${Roles} roles=${roles} reload=${reload} />
     ${open?.kind === "create" && html`<${Create} onClose=${close} reload=${reload} />`}
     ${open?.kind === "assign" && html`<${Assign} of=${open.of} roles=${roles ?? []} onClose=${close} reload=${reload} />`}
+    ${open?.kind === "mode" && html`<${Mode} of=${open.of} onClose=${close} reload=${reload} />`}
     ${open?.kind === "mint" && html`<${Mint} of=${open.of} roles=${roles ?? []} onClose=${close} reload=${reload} />`}
     ${open?.kind === "delete" && html`<${Confirm} title=${`Delete ${open.of}?`} action="Delete"
       text="Its roles and keys go with it. Trust rules that name it let nobody in." onClose=${close}

@@ -62,7 +62,7 @@ function Audit() {
       </div>
       <div class="filters">
         ${choice("kind", "Kind", { write: "writes", settings: "settings", refused: "refused" })}
-        ${choice("outcome", "Outcome", { ok: "ok", failed: "failed", unknown: "unknown", refused: "refused" })}
+        ${choice("outcome", "Outcome", { ok: "ok", failed: "failed", unknown: "unknown", refused: "refused", shadow: "shadow" })}
         ${typed("principal", "Principal", "okta")}
         ${typed("operation", "Operation", "user.create")}
         ${typed("resource", "Resource", "id")}

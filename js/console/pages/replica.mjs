@@ -3,6 +3,7 @@
 import { Badge, Confirm, Empty, Loaded, Notice, Table, useAction, useEvery, useLoad, useSession } from "../parts.mjs";
 import { ago, count, dateOf, span, timeOf } from "../time.mjs";
 import { html, useState } from "../vendor.mjs";
+import { Brake } from "./brake.mjs";
 
 const EVERY_MS = 2_000;
 
@@ -10,6 +11,7 @@ const STATES = {
   live: ["good", "live"],
   filling: ["accent", "filling"],
   stale: ["warn", "stale"],
+  suspicious: ["bad", "the origin is suspicious"],
 };
 const PASSES = { check: "Checking against the origin" };
 const REASONS = { change: "Copying the new origin", resync: "Copying everything again", undo: "Putting back what was before" };
@@ -71,6 +73,7 @@ function State({ of, reload }) {
       ${of.switch && html`<${Switch} of=${of.switch} />`}
       ${of.pass && !of.fill && html`<p role="status">${PASSES[of.pass.purpose] ?? "Comparing with the origin"}: ${count(of.pass.pages)} pages read, begun ${ago(of.pass.startedAt)}</p>`}
     </section>
+    ${of.brake && html`<${Brake} brake=${of.brake} reload=${reload} />`}
     ${of.origin && html`<${Origin} origin=${of.origin} />`}
     ${copies && html`<${Check} check=${of.lastCheck} />`}
     ${of.kept.length > 0 && html`<${Kept} kept=${of.kept} busy=${busy || of.switch !== null}

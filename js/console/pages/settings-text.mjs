@@ -16,6 +16,9 @@ export const HELP = {
   scim_origin_hidden_attributes: "members, groups: what the origin's reads leave out is always asked of the origin.",
   scim_replica_max_staleness_seconds: "How old answers may be: 30 to 86400. The copy is compared with the origin in half that time.",
   scim_replica_when_stale: "serve answers from the copy and says how old it is; forward asks the origin.",
+  scim_brake_removals_per_hour: "How many users, or groups, may be deleted or deactivated in an hour before more are stopped; off turns the brake off.",
+  scim_brake_removals_percent: "Stopped are only removals that are more than this share of all, too: 0 to 100.",
+  scim_brake_least_resources: "A directory with fewer users and groups has no brake.",
   scim_patch_answer: "resource shows the changed resource; empty answers 204.",
   scim_dialect: "tolerant reads what known clients send beside the standard; strict does not.",
   scim_group_names: "unique refuses a second group of the same name; any takes it.",
@@ -26,6 +29,7 @@ const GROUPS = [
   { title: "Whose tokens are trusted", prefix: "scim_jwt_" },
   { title: "Origin", prefix: "scim_origin_" },
   { title: "Replica", prefix: "scim_replica_" },
+  { title: "Brake on removals", prefix: "scim_brake_" },
   { title: "Protocol", prefix: "" },
 ];
 

@@ -13,10 +13,11 @@
 mod support;
 
 use scim_edge_account::document::Document;
-use scim_edge_account::published::Published;
+use scim_edge_account::published::{BrakeSettings, Published};
 use scim_edge_account::secret::SealKeys;
 use scim_edge_account::setting;
 use scim_edge_policy::credentials::ApiKey;
+use scim_edge_policy::mode::Mode;
 use scim_edge_policy::permission::{Permission, Permissions, built_in_role};
 use serde_json::{Value, json};
 use support::{Account, NOW, SEAL_KEY};
@@ -551,4 +552,81 @@ fn the_dialect_is_a_supplement_that_earlier_documents_do_not_name() {
     assert!(!Published::parse(&told.to_string()).unwrap().directory.adds(Supplement::Dialect));
     told["directory"]["supplements"] = json!(["patch"]);
     assert!(Published::parse(&told.to_string()).unwrap().directory.adds(Supplement::Dialect));
+}
+
+#[test]
+fn modes_take_away_and_are_given_back_by_whoever_has_as_much() {
+    let mut account = Account::new();
+    let body = |mode: &str| json!({ "identifier": "new_idp", "name": "N", "mode": mode });
+    assert_eq!(account.ok("POST", "/ng/api/serviceaccount", body("shadow"))["mode"], "shadow");
+    let role = json!({ "roleIdentifier": "_scim_provisioner", "principal": { "identifier": "new_idp", "type": "SERVICE_ACCOUNT" } });
+    account.ok("POST", "/authz/api/roleassignments", role);
+    let key = account.ok(
+        "POST",
+        "/ng/api/token",
+        json!({ "apiKeyType": "SERVICE_ACCOUNT", "parentIdentifier": "new_idp" }),
+    );
+    let key = key.as_str().unwrap().to_owned();
+    let provisioner = built_in_role("_scim_provisioner").unwrap();
+    let path = "/ng/api/serviceaccount/new_idp";
+    account.refused(400, "INVALID_REQUEST", "PUT", path, body("quiet"));
+    // An edge that knows nothing of modes finds no such account, and no permission of its key.
+    let published = Published::of(&account.document);
+    assert!(published.service_accounts.is_empty());
+    assert!(published.api_keys.values().all(|key| key.permissions == Permissions::NONE));
+    let published = Published::parse(&published.to_json()).unwrap();
+    let holder = published.authenticate(&ApiKey::parse(&key).unwrap(), NOW).unwrap();
+    assert_eq!((holder.permissions, holder.mode), (provisioner, Mode::Shadow));
+    // What says nothing of the mode leaves it.
+    let kept = account.ok("PUT", path, json!({ "identifier": "new_idp", "name": "Other" }));
+    assert_eq!(kept["mode"], "shadow");
+    // Editing service accounts is enough to restrict, and not to lift what one does not have oneself.
+    account.permissions = Permissions::from_iter([Permission::ServiceAccountEdit]);
+    for mode in ["normal", "append-only"] {
+        account.refused(403, "NG_ACCESS_DENIED", "PUT", path, body(mode));
+    }
+    account.permissions = account.permissions.union(provisioner);
+    assert_eq!(account.ok("PUT", path, body("append-only"))["mode"], "append-only");
+    assert_eq!(account.ok("PUT", path, body("normal"))["mode"], "normal");
+    account.permissions = Permissions::from_iter([Permission::ServiceAccountEdit]);
+    assert_eq!(account.ok("PUT", path, body("append-only"))["mode"], "append-only");
+    account.permissions = Permissions::all();
+    account.ok("PUT", path, body("normal"));
+    let published = Published::of(&account.document);
+    assert_eq!(published.service_account("new_idp"), Some((provisioner, Mode::Normal)));
+    // Whoever is in a mode himself changes nothing here, and reads.
+    for mode in [Mode::AppendOnly, Mode::Shadow] {
+        account.mode = mode;
+        let refused = account.refused(403, "NG_ACCESS_DENIED", "PUT", path, body("normal"));
+        assert!(refused["message"].as_str().unwrap().contains(mode.name()));
+        account.refused(403, "NG_ACCESS_DENIED", "DELETE", path, Value::Null);
+        account.ok("GET", path, Value::Null);
+    }
+    assert!(published.restricted.is_empty());
+}
+
+#[test]
+fn the_brake_has_a_permission_of_its_own() {
+    let mut account = Account::new();
+    let brake = |account: &Account| Published::of(&account.document).directory.brake;
+    assert_eq!(brake(&account), BrakeSettings::default());
+    account.permissions = Permissions::from_iter([Permission::SettingEdit, Permission::SettingView]);
+    for identifier in [setting::BRAKE_PER_HOUR, setting::BRAKE_PERCENT, setting::BRAKE_LEAST] {
+        for change in [json!({ "updateType": "UPDATE", "value": "100" }), json!({ "updateType": "RESTORE" })]
+        {
+            let mut change = change;
+            change["identifier"] = json!(identifier);
+            account.refused(403, "NG_ACCESS_DENIED", "PUT", "/ng/api/settings", json!([change]));
+        }
+    }
+    account.permissions = Permissions::all();
+    for (identifier, bad) in
+        [(setting::BRAKE_PER_HOUR, "none"), (setting::BRAKE_PERCENT, "101"), (setting::BRAKE_LEAST, "-1")]
+    {
+        assert!(account.set(identifier, json!(bad)).is_some(), "{identifier} {bad}");
+    }
+    assert_eq!(account.set(setting::BRAKE_PERCENT, json!(25)), None);
+    assert_eq!(account.set(setting::BRAKE_PER_HOUR, json!("off")), None);
+    let off = BrakeSettings { removals_per_hour: None, removals_percent: 25, least_resources: 50 };
+    assert_eq!(brake(&account), off);
 }

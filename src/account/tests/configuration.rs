@@ -24,6 +24,7 @@ fn brought(document: &Document, lines: &[Value], permissions: Permissions) -> Re
         query: &[],
         body: &[],
         permissions,
+        mode: scim_edge_policy::mode::Mode::Normal,
         now_ms: NOW,
         random: &[3; 64],
         seal_key: &[9; 32],

@@ -65,6 +65,7 @@ fn damaged_calls() {
                 query: &[],
                 body,
                 permissions: Permissions::all(),
+                mode: scim_edge_policy::mode::Mode::Normal,
                 now_ms: 1_795_000_000_000,
                 random: &[7; 64],
                 seal_key: &[9; 32],

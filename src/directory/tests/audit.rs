@@ -91,8 +91,8 @@ fn an_entry_is_one_row_and_changes_only_while_its_outcome_is_unknown() {
     };
     let id = add(directory.sql(), &unknown).unwrap();
     assert_eq!(native.0.total_changes() - before, 1);
-    settle(directory.sql(), id, 201, Some("u1")).unwrap();
-    settle(directory.sql(), id, 500, Some("u2")).unwrap();
+    settle(directory.sql(), id, 201, Some("u1"), None).unwrap();
+    settle(directory.sql(), id, 500, Some("u2"), None).unwrap();
     let found = page(directory.sql(), &Filter::default(), None, 10).unwrap();
     assert_eq!(found.entries, [Entry { id, ..entry(1, Kind::Write, "u1") }]);
 }

@@ -4,6 +4,7 @@
 use scim_edge_account::api::Request;
 use scim_edge_account::document::Document;
 use scim_edge_account::handle;
+use scim_edge_policy::mode::Mode;
 use scim_edge_policy::permission::Permissions;
 use scim_edge_policy::route::{AdminRoute, Route};
 use serde_json::{Value, json};
@@ -15,6 +16,7 @@ pub const SEAL_KEY: [u8; 32] = [9; 32];
 pub struct Account {
     pub document: Document,
     pub permissions: Permissions,
+    pub mode: Mode,
     pub development: bool,
     pub calls: u8,
 }
@@ -24,6 +26,7 @@ impl Account {
         Self {
             document: Document::new("ACC", NOW),
             permissions: Permissions::all(),
+            mode: Mode::Normal,
             development: false,
             calls: 0,
         }
@@ -50,6 +53,7 @@ impl Account {
                 query: &query,
                 body: &body,
                 permissions: self.permissions,
+                mode: self.mode,
                 now_ms: NOW,
                 random: &[self.calls; 64],
                 seal_key: &SEAL_KEY,

@@ -13,6 +13,7 @@
 
 use rusqlite::types::ValueRef;
 use scim_edge_directory::Directory;
+use scim_edge_directory::brake::Guard;
 use scim_edge_directory::message::{Request, Response};
 use scim_edge_directory::sql::{Bind, Cell, Row, Sql, SqlError};
 use scim_edge_scim::dialect::{Dialect, UnknownMembers};
@@ -61,9 +62,12 @@ impl Sql for &Native {
 
     fn transaction<T, E: From<SqlError>>(&self, body: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
         let run = |text| self.0.execute_batch(text).map_err(failed);
-        run("BEGIN")?;
+        run("SAVEPOINT one")?;
         let outcome = body();
-        run(if outcome.is_ok() { "COMMIT" } else { "ROLLBACK" })?;
+        if outcome.is_err() {
+            run("ROLLBACK TO one")?;
+        }
+        run("RELEASE one")?;
         outcome
     }
 }
@@ -75,7 +79,8 @@ pub struct Client<'a> {
     pub unique_group_names: bool,
     pub unknown_members: UnknownMembers,
     ids: Slot<u32>,
-    clock: Slot<i64>,
+    pub clock: Slot<i64>,
+    pub guard: Slot<Guard>,
 }
 
 pub const BASE: &str = "https://edge.example/scim";
@@ -90,6 +95,7 @@ impl<'a> Client<'a> {
             unknown_members: UnknownMembers::Refuse,
             ids: Slot::new(0),
             clock: Slot::new(1_795_000_000_000),
+            guard: Slot::default(),
         }
     }
 
@@ -130,6 +136,7 @@ impl<'a> Client<'a> {
             patch_without_body: false,
             unique_group_names: self.unique_group_names,
             unknown_members: self.unknown_members,
+            guard: self.guard.get(),
             now_ms: self.clock.get(),
             new_id: &|| {
                 self.ids.set(self.ids.get() + 1);
