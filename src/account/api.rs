@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
 /// Limits on request bodies.
-pub const BODY: Limits = Limits { bytes: 1 << 20, depth: 16 };
+pub const BODY: Limits = Limits { bytes: 1 << 20, depth: 16, values: 50_000 };
 
 /// A call by somebody who has been authenticated.
 #[derive(Debug)]

@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 pub const UNDOABLE_SECONDS: i64 = 86_400;
 
 /// Limits on the request's body.
-pub const BODY: Limits = Limits { bytes: 4 << 10, depth: 2 };
+pub const BODY: Limits = Limits { bytes: 4 << 10, depth: 2, values: 100 };
 
 /// The members of the body.
 const MEMBERS: [&str; 3] = ["confirm", "undoable", "undoableSeconds"];

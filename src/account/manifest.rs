@@ -19,7 +19,7 @@ pub const FORMAT: u32 = 1;
 const TYPE: &str = "scim-edge-export";
 
 /// Limits on the parts of a signed manifest.
-const LIMITS: Limits = Limits { bytes: 4 << 10, depth: 4 };
+const LIMITS: Limits = Limits { bytes: 4 << 10, depth: 4, values: 100 };
 
 /// The digest of lines, in their order.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -1,25 +1,34 @@
 //! Bulk requests (RFC 7644 §3.7): operations in order, each by itself, with references by `bulkId` in
 //! any order and in circles.
 //!
-//! An operation that refers to a resource which a later one creates waits for it. Where operations wait
-//! for each other, the first of them is done without the references that cannot be resolved yet, and
-//! these follow once they can.
+//! An operation that refers to a resource which another one creates comes after that. Operations that refer to each
+//! other in a circle succeed or fail together: each resource is created without the references that cannot be
+//! resolved yet, these follow once they can, and where any of it fails, the resources are deleted again.
+//!
+//! INVARIANT: an operation that was answered with success has all references that it was sent with. A reference that
+//! cannot be resolved fails its operation (409), and so those that need it.
 //!
 //! [`Bulk`] says what to do next and is told what came of it; whoever does it may wait for an origin.
 
 use crate::Directory;
 use crate::changed_names::ChangedNames;
+use crate::circles::{Order, Turn};
 use crate::list::read_object;
 use crate::message::{Failure, Request, Response};
 use crate::sql::Sql;
+use scim_edge_scim::budget::Budget;
 use scim_edge_scim::dialect::Dialect;
-use scim_edge_scim::endpoint::{Endpoint, Kind, segments};
+use scim_edge_scim::endpoint::{Endpoint, Kind, encode, segments};
 use scim_edge_scim::error::{Error, ScimType};
+use scim_edge_scim::limits::exceeded;
+use scim_edge_scim::reference::{Form, References};
+use scim_edge_scim::schema::Schemas;
 use serde_json::{Map, Value, json};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
 
 /// The most operations of one request.
-pub(crate) const OPERATIONS: usize = 1000;
+pub const OPERATIONS: usize = 1000;
 
 const REQUEST: &str = "urn:ietf:params:scim:api:messages:2.0:BulkRequest";
 const RESPONSE: &str = "urn:ietf:params:scim:api:messages:2.0:BulkResponse";
@@ -30,48 +39,63 @@ const REFERENCE: &str = "bulkId:";
 struct Operation {
     method: String,
     path: String,
+    kind: Option<Kind>,
     bulk_id: Option<String>,
     version: Option<String>,
     data: Value,
 }
 
-/// What has become of the resources that were to be created.
-#[derive(Default)]
-struct Created {
-    ids: HashMap<String, Option<String>>,
+/// What has become of an operation that others may refer to.
+enum Fate {
+    Done { id: String, url: String },
+    Failed,
 }
 
-impl Created {
-    /// The id that a reference stands for; an error where its operation failed.
-    fn resolve(&self, reference: &str) -> Option<Result<&str, Error>> {
-        let name = reference.strip_prefix(REFERENCE)?;
-        match self.ids.get(name)? {
-            Some(id) => Some(Ok(id)),
-            None => Some(Err(Error::status(409, format!("the operation with the bulkId {name:?} failed")))),
-        }
-    }
+/// Operations that are being done: one, or a circle.
+struct Unit {
+    turn: Turn,
+    stage: Stage,
+    /// How many operations of the stage have been done.
+    done: usize,
+    /// Resources that the operations of a circle have created, by operation.
+    created: Vec<(usize, Kind, String)>,
+    /// Those of them that were created without some of their references.
+    incomplete: Vec<(usize, Kind, String)>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Operations,
+    /// The references that could not be resolved before.
+    References,
+    /// A circle has failed: what it has created goes.
+    Removal,
 }
 
 /// A bulk request under way.
 pub struct Bulk {
     /// The URL of the account's SCIM base.
     base: String,
+    schemas: Rc<Schemas>,
     operations: Vec<Operation>,
     answers: Vec<Option<Value>>,
     /// Names of the attributes that each operation changed.
     changed: Vec<Option<ChangedNames>>,
-    created: Created,
+    /// Operations by their `bulkId`.
+    places: HashMap<String, usize>,
+    fates: HashMap<String, Fate>,
     /// Errors to go before the rest is left undone.
     errors_left: Option<u64>,
-    /// Operations that were done without some of their references, and the ids they made.
-    late: Vec<(usize, String)>,
+    order: Order,
+    unit: Option<Unit>,
 }
 
 /// One request of a bulk request.
 pub struct Part {
-    /// What it is part of; none for references that follow.
-    index: Option<usize>,
-    deferred: bool,
+    operation: usize,
+    stage: Stage,
+    /// Whether a reference was left out.
+    is_incomplete: bool,
     /// The HTTP method.
     pub method: String,
     /// What it is about.
@@ -84,9 +108,21 @@ pub struct Part {
     pub body: Vec<u8>,
 }
 
+impl Part {
+    /// Whether it takes back what the request itself has created.
+    pub fn is_removal(&self) -> bool {
+        self.stage == Stage::Removal
+    }
+}
+
 impl Bulk {
     /// Reads a request.
-    pub fn parse(body: &Map<String, Value>, dialect: Dialect, base: &str) -> Result<Self, Error> {
+    pub fn parse(
+        body: &Map<String, Value>,
+        dialect: Dialect,
+        base: &str,
+        schemas: Rc<Schemas>,
+    ) -> Result<Self, Error> {
         let get = |name: &str| {
             body.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value)
         };
@@ -101,72 +137,234 @@ impl Bulk {
         };
         if items.len() > OPERATIONS {
             let sentence = format!("a bulk request has at most {OPERATIONS} operations (maxOperations)");
-            return Err(Error::status(413, sentence));
+            return Err(exceeded(sentence));
         }
-        let operations = items.iter().map(parse).collect::<Result<Vec<_>, _>>()?;
-        check_ids(&operations)?;
+        let mut operations = items.iter().map(parse).collect::<Result<Vec<_>, _>>()?;
+        let places = places(&operations)?;
+        let needs: Vec<Vec<usize>> =
+            operations.iter_mut().map(|operation| needs(operation, &schemas, &places)).collect();
         Ok(Self {
             base: base.to_owned(),
+            schemas,
             answers: operations.iter().map(|_| None).collect(),
             changed: operations.iter().map(|_| None).collect(),
             operations,
-            created: Created::default(),
+            places,
+            fates: HashMap::new(),
             errors_left: get("failOnErrors").and_then(Value::as_u64).filter(|limit| *limit > 0),
-            late: Vec::new(),
+            order: Order::new(&needs),
+            unit: None,
         })
     }
 
     /// What to do next; none when all is done.
     pub fn next_part(&mut self) -> Option<Part> {
-        while self.errors_left != Some(0) {
-            let Some((index, operation)) = next(&self.operations, &self.answers, &self.created) else {
-                break;
+        loop {
+            let Some(mut unit) = self.unit.take() else {
+                if self.errors_left == Some(0) {
+                    return None;
+                }
+                let turn = self.order.next()?;
+                let (created, incomplete) = (Vec::new(), Vec::new());
+                let unit = Unit { turn, stage: Stage::Operations, done: 0, created, incomplete };
+                self.unit = Some(self.begun(unit));
+                continue;
             };
-            match part(index, operation, &self.created) {
-                Ok(part) => return Some(part),
-                Err(error) => self.record_at(index, false, None, &Response::from(Failure::Scim(error))),
+            let place = unit.done;
+            match unit.stage {
+                Stage::Operations => match unit.turn.operations.get(place).copied() {
+                    Some(operation) => match self.part(operation, unit.turn.is_circle) {
+                        Ok(part) => {
+                            self.unit = Some(unit);
+                            return Some(part);
+                        }
+                        Err(error) => self.end_operation(unit, operation, &error),
+                    },
+                    None => {
+                        (unit.stage, unit.done) = (Stage::References, 0);
+                        self.unit = Some(unit);
+                    }
+                },
+                Stage::References => match unit.incomplete.get(place) {
+                    Some((operation, kind, id)) => {
+                        let part = self.following(*operation, *kind, id);
+                        match part {
+                            Ok(part) => {
+                                self.unit = Some(unit);
+                                return Some(part);
+                            }
+                            Err(error) => {
+                                let operation = *operation;
+                                self.end_operation(unit, operation, &error);
+                            }
+                        }
+                    }
+                    None => self.finish(unit),
+                },
+                Stage::Removal => match unit.created.last() {
+                    Some((operation, kind, id)) => {
+                        let part = Part {
+                            operation: *operation,
+                            stage: Stage::Removal,
+                            is_incomplete: false,
+                            method: "DELETE".to_owned(),
+                            endpoint: Endpoint::Resource(*kind, id.clone()),
+                            kind: *kind,
+                            if_match: None,
+                            body: Vec::new(),
+                        };
+                        self.unit = Some(unit);
+                        return Some(part);
+                    }
+                    None => self.finish(unit),
+                },
             }
         }
-        while let Some((index, id)) = self.late.pop() {
-            let part = self.operations.get(index).and_then(|operation| follow(operation, &id, &self.created));
-            if part.is_some() {
-                return part;
-            }
-        }
-        None
     }
 
-    /// What came of it.
+    /// A circle of other operations than creations has no beginning: nothing of it is done.
+    fn begun(&mut self, mut unit: Unit) -> Unit {
+        let creates =
+            |operation: &usize| self.operations.get(*operation).is_some_and(|one| one.method == "POST");
+        if unit.turn.is_circle && !unit.turn.operations.iter().all(creates) {
+            let error = Error::status(
+                409,
+                "only operations with the method POST can refer to each other in a circle",
+            );
+            for operation in unit.turn.operations.clone() {
+                self.fail(operation, &error);
+            }
+            unit.stage = Stage::Removal;
+        }
+        unit
+    }
+
+    /// What came of a part.
     pub fn record(&mut self, part: &Part, response: &Response) {
-        let Some(index) = part.index else { return };
-        let location = match &part.endpoint {
-            Endpoint::Resource(kind, id) => Some(format!("{}/{}/{id}", self.base, kind.segment())),
-            _ => None,
-        };
-        self.record_at(index, part.deferred, location, response);
+        let Some(mut unit) = self.unit.take() else { return };
+        let is_done = (200..300).contains(&response.status);
+        let Some(operation) = self.operations.get(part.operation) else { return };
+        match part.stage {
+            Stage::Operations => {
+                let location = match &part.endpoint {
+                    Endpoint::Resource(kind, id) => Some(self.url(*kind, id)),
+                    _ => None,
+                };
+                let answer = outcome(operation, location, response);
+                let id = id_of(&answer, response).filter(|_| is_done);
+                let fate = match id.clone() {
+                    Some(id) => Fate::Done { url: self.url(part.kind, &id), id },
+                    None => Fate::Failed,
+                };
+                if let Some(bulk_id) = operation.bulk_id.clone() {
+                    self.fates.insert(bulk_id, fate);
+                }
+                self.answer(part.operation, answer);
+                self.change(part.operation, response.changed.first().cloned().flatten());
+                if let (true, Some(id)) = (unit.turn.is_circle, id) {
+                    let made = (part.operation, part.kind, id);
+                    if part.is_incomplete {
+                        unit.incomplete.push(made.clone());
+                    }
+                    unit.created.push(made);
+                }
+                self.go_on(unit, part.operation, is_done);
+            }
+            Stage::References => {
+                let version = response.headers.iter().find(|(name, _)| *name == "etag");
+                let answer = match self.answers.get_mut(part.operation) {
+                    Some(Some(Value::Object(answer))) if is_done => {
+                        answer.extend(version.map(|(_, tag)| ("version".to_owned(), tag.as_str().into())));
+                        None
+                    }
+                    _ => Some(outcome(operation, None, response)),
+                };
+                if let Some(answer) = answer {
+                    self.answer(part.operation, answer);
+                }
+                self.go_on(unit, part.operation, is_done);
+            }
+            Stage::Removal => {
+                let made = unit.created.pop();
+                if let (false, Some((operation, kind, id))) = (is_done || response.status == 404, made) {
+                    let url = self.url(kind, &id);
+                    if let Some(Some(Value::Object(answer))) = self.answers.get_mut(operation) {
+                        answer.insert("location".into(), url.into());
+                    }
+                }
+                self.unit = Some(unit);
+            }
+        }
     }
 
-    fn record_at(&mut self, index: usize, deferred: bool, location: Option<String>, response: &Response) {
-        let Some(operation) = self.operations.get(index) else { return };
-        let answer = outcome(operation, location, response);
-        let ok = (200..300).contains(&response.status);
-        let location = answer.get("location").and_then(Value::as_str);
-        let id = location.and_then(|url| segments(url).ok()?.pop()).filter(|_| ok);
-        if let Some(bulk_id) = &operation.bulk_id {
-            self.created.ids.insert(bulk_id.clone(), id.clone());
+    /// The next operation of a unit; a circle of which one has failed is undone.
+    fn go_on(&mut self, mut unit: Unit, operation: usize, is_done: bool) {
+        unit.done = unit.done.saturating_add(1);
+        if is_done || !unit.turn.is_circle {
+            self.unit = Some(unit);
+            return;
         }
-        if let (true, Some(id)) = (deferred, id) {
-            self.late.push((index, id));
+        let error = Error::status(
+            409,
+            "the operation refers to one that failed, and was undone; \
+                with a location, its resource could not be deleted again",
+        );
+        for other in unit.turn.operations.clone() {
+            match other == operation {
+                true => self.note_failed(other),
+                false => self.fail(other, &error),
+            }
         }
-        if let Some(place) = self.answers.get_mut(index) {
+        (unit.stage, unit.done) = (Stage::Removal, 0);
+        self.unit = Some(unit);
+    }
+
+    fn end_operation(&mut self, unit: Unit, operation: usize, error: &Error) {
+        self.fail(operation, error);
+        self.go_on(unit, operation, false);
+    }
+
+    fn finish(&mut self, unit: Unit) {
+        let failed = |operation: &&usize| {
+            let answer = self.answers.get(**operation).and_then(Option::as_ref);
+            let status = answer.and_then(|answer| answer.get("status")?.as_str());
+            status.is_some_and(|status| !status.starts_with('2'))
+        };
+        let failed = unit.turn.operations.iter().filter(failed).count();
+        let failed = u64::try_from(failed).unwrap_or(u64::MAX);
+        self.errors_left = self.errors_left.map(|left| left.saturating_sub(failed));
+        self.order.done(&unit.turn);
+    }
+
+    fn fail(&mut self, operation: usize, error: &Error) {
+        if let Some(found) = self.operations.get(operation) {
+            let answer = outcome(found, None, &Response::from(Failure::Scim(error.clone())));
+            self.answer(operation, answer);
+        }
+        self.change(operation, None);
+        self.note_failed(operation);
+    }
+
+    fn note_failed(&mut self, operation: usize) {
+        if let Some(bulk_id) = self.operations.get(operation).and_then(|one| one.bulk_id.clone()) {
+            self.fates.insert(bulk_id, Fate::Failed);
+        }
+    }
+
+    fn change(&mut self, operation: usize, names: Option<ChangedNames>) {
+        if let Some(place) = self.changed.get_mut(operation) {
+            *place = names;
+        }
+    }
+
+    fn answer(&mut self, operation: usize, answer: Value) {
+        if let Some(place) = self.answers.get_mut(operation) {
             *place = Some(answer);
         }
-        if let (Some(place), Some(names)) = (self.changed.get_mut(index), response.changed.first()) {
-            place.clone_from(names);
-        }
-        if !ok {
-            self.errors_left = self.errors_left.map(|left| left.saturating_sub(1));
-        }
+    }
+
+    fn url(&self, kind: Kind, id: &str) -> String {
+        format!("{}/{}/{}", self.base, kind.segment(), encode(id))
     }
 
     /// The answer.
@@ -177,11 +375,146 @@ impl Bulk {
         let body = json!({ "schemas": [RESPONSE], "Operations": answers }).to_string();
         Response { changed, ..Response::json(200, body) }
     }
+
+    /// An operation as a request of its own.
+    fn part(&self, operation: usize, in_circle: bool) -> Result<Part, Error> {
+        let found = self.operations.get(operation).ok_or_else(nothing)?;
+        let endpoint = Endpoint::from_segments(&segments(&self.resolved_path(&found.path)?)?);
+        let (endpoint, kind) = match (endpoint, found.method.as_str()) {
+            (Some(Endpoint::Collection(kind)), "POST") => (Endpoint::Collection(kind), kind),
+            (Some(Endpoint::Resource(kind, id)), "PUT" | "PATCH" | "DELETE") => {
+                (Endpoint::Resource(kind, id), kind)
+            }
+            _ => return Err(nothing()),
+        };
+        let (data, is_incomplete) = self.resolved(found, in_circle)?;
+        Ok(Part {
+            operation,
+            stage: Stage::Operations,
+            is_incomplete,
+            method: found.method.clone(),
+            endpoint,
+            kind,
+            if_match: found.version.clone(),
+            body: if data.is_null() { Vec::new() } else { data.to_string().into_bytes() },
+        })
+    }
+
+    /// The references that could not be resolved when a resource was created.
+    fn following(&self, operation: usize, kind: Kind, id: &str) -> Result<Part, Error> {
+        let found = self.operations.get(operation).ok_or_else(nothing)?;
+        let (data, _) = self.resolved(found, false)?;
+        let changed = match data {
+            Value::Object(data) => data,
+            _ => Map::new(),
+        };
+        let operations: Vec<Value> = changed
+            .into_iter()
+            .filter(|(name, value)| found.data.get(name).is_some_and(|old| old != value))
+            .map(|(name, value)| json!({ "op": "add", "path": name, "value": value }))
+            .collect();
+        Ok(Part {
+            operation,
+            stage: Stage::References,
+            is_incomplete: false,
+            method: "PATCH".to_owned(),
+            endpoint: Endpoint::Resource(kind, id.to_owned()),
+            kind,
+            if_match: None,
+            body: json!({ "schemas": [PATCH], "Operations": operations }).to_string().into_bytes(),
+        })
+    }
+
+    /// The data of an operation with ids and URLs in the place of references, and whether one was left out,
+    /// which is done only in a circle.
+    fn resolved(&self, operation: &Operation, in_circle: bool) -> Result<(Value, bool), Error> {
+        let mut data = operation.data.clone();
+        let mut is_incomplete = false;
+        visit(&self.schemas, operation, &mut data, &mut |text, form| {
+            let Some(name) = text.strip_prefix(REFERENCE) else { return Ok(true) };
+            match (self.fates.get(name), form) {
+                (Some(Fate::Done { id, .. }), Form::Id) => *text = id.clone(),
+                (Some(Fate::Done { url, .. }), Form::Url) => *text = url.clone(),
+                (Some(Fate::Failed), _) => return Err(failed(name)),
+                (None, _) if in_circle && self.places.contains_key(name) => {
+                    is_incomplete = true;
+                    return Ok(false);
+                }
+                (None, _) => return Err(unknown(name)),
+            }
+            Ok(true)
+        })?;
+        Ok((data, is_incomplete))
+    }
+
+    fn resolved_path(&self, path: &str) -> Result<String, Error> {
+        let segment = |segment: &str| match segment.strip_prefix(REFERENCE) {
+            None => Ok(segment.to_owned()),
+            Some(name) => match self.fates.get(name) {
+                Some(Fate::Done { id, .. }) => Ok(encode(id)),
+                Some(Fate::Failed) => Err(failed(name)),
+                None => Err(unknown(name)),
+            },
+        };
+        Ok(path.split('/').map(segment).collect::<Result<Vec<_>, _>>()?.join("/"))
+    }
+}
+
+fn failed(name: &str) -> Error {
+    Error::status(409, format!("the operation with the bulkId {:?} failed", shown(name)))
+}
+
+fn unknown(name: &str) -> Error {
+    Error::status(409, format!("no operation of this request has the bulkId {:?}", shown(name)))
+}
+
+fn shown(name: &str) -> String {
+    name.chars().take(100).collect()
+}
+
+fn nothing() -> Error {
+    Error::new(ScimType::InvalidSyntax, "path and method do not name an operation on a resource")
+}
+
+/// Visits the references in the data of an operation.
+fn visit<E>(
+    schemas: &Schemas,
+    operation: &Operation,
+    data: &mut Value,
+    visit: &mut dyn FnMut(&mut String, Form) -> Result<bool, E>,
+) -> Result<(), E> {
+    let Some(kind) = operation.kind else { return Ok(()) };
+    let references = References::new(schemas, kind);
+    match operation.method.as_str() {
+        "POST" | "PUT" => references.of_resource(data, visit),
+        "PATCH" => references.of_patch(data, visit),
+        _ => Ok(()),
+    }
+}
+
+/// The operations that one refers to. What it refers to beside is found out when it is its turn.
+fn needs(operation: &mut Operation, schemas: &Schemas, places: &HashMap<String, usize>) -> Vec<usize> {
+    let mut needed = HashSet::new();
+    let mut note = |text: &str| {
+        needed.extend(text.strip_prefix(REFERENCE).and_then(|name| places.get(name).copied()));
+    };
+    operation.path.split('/').for_each(&mut note);
+    let mut data = std::mem::take(&mut operation.data);
+    let read = visit(schemas, operation, &mut data, &mut |text, _| {
+        note(text);
+        Ok::<bool, std::convert::Infallible>(true)
+    });
+    operation.data = data;
+    match read {
+        Ok(()) => needed.into_iter().collect(),
+        Err(never) => match never {},
+    }
 }
 
 impl<S: Sql> Directory<S> {
     pub(crate) fn bulk(&self, request: &Request<'_>) -> Result<Response, Failure> {
-        let mut bulk = Bulk::parse(&read_object(request)?, request.dialect, request.base)?;
+        let budget = Budget::of_bulk();
+        let mut bulk = Bulk::parse(&read_object(request)?, request.dialect, request.base, self.schemas())?;
         while let Some(part) = bulk.next_part() {
             let response = if (request.may)(&part.method, part.kind) {
                 self.respond(&Request {
@@ -192,6 +525,9 @@ impl<S: Sql> Directory<S> {
                     if_match: part.if_match.as_deref(),
                     if_none_match: None,
                     body: &part.body,
+                    budget: &budget,
+                    is_part: true,
+                    keep_deleted: request.keep_deleted && !part.is_removal(),
                     ..*request
                 })
             } else {
@@ -208,58 +544,11 @@ pub fn not_permitted() -> Response {
     Response::from(Failure::Scim(Error::status(403, "The access token does not permit this operation")))
 }
 
-/// An operation as a request of its own.
-fn part(index: usize, operation: &Operation, created: &Created) -> Result<Part, Error> {
-    let path = match resolve_text(&operation.path, created) {
-        Some(path) => path?,
-        None => operation.path.clone(),
-    };
-    let endpoint = Endpoint::from_segments(&segments(&path)?);
-    let (endpoint, kind) = match (endpoint, operation.method.as_str()) {
-        (Some(Endpoint::Collection(kind)), "POST") => (Endpoint::Collection(kind), kind),
-        (Some(Endpoint::Resource(kind, id)), "PUT" | "PATCH" | "DELETE") => {
-            (Endpoint::Resource(kind, id), kind)
-        }
-        _ => {
-            let sentence = "path and method do not name an operation on a resource";
-            return Err(Error::new(ScimType::InvalidSyntax, sentence));
-        }
-    };
-    let (data, deferred) = ready(operation, created);
-    let data = data?;
-    Ok(Part {
-        index: Some(index),
-        deferred,
-        method: operation.method.clone(),
-        endpoint,
-        kind,
-        if_match: operation.version.clone(),
-        body: if data.is_null() { Vec::new() } else { data.to_string().into_bytes() },
-    })
-}
-
-/// The references that could not be resolved when a resource was created.
-fn follow(operation: &Operation, id: &str, created: &Created) -> Option<Part> {
-    let Some(Endpoint::Collection(kind)) = Endpoint::from_segments(&segments(&operation.path).ok()?) else {
-        return None;
-    };
-    let (mut data, mut left) = (operation.data.clone(), false);
-    resolve(&mut data, created, &mut left);
-    let Value::Object(data) = data else { return None };
-    let operations: Vec<Value> = data
-        .into_iter()
-        .filter(|(name, value)| name != "schemas" && operation.data.get(name).is_some_and(|old| old != value))
-        .map(|(name, value)| json!({ "op": "add", "path": name, "value": value }))
-        .collect();
-    Some(Part {
-        index: None,
-        deferred: false,
-        method: "PATCH".to_owned(),
-        endpoint: Endpoint::Resource(kind, id.to_owned()),
-        kind,
-        if_match: None,
-        body: json!({ "schemas": [PATCH], "Operations": operations }).to_string().into_bytes(),
-    })
+/// The answer to a part that came too late: the account is another by now.
+pub fn interrupted() -> Response {
+    let sentence =
+        "The account's settings were changed during the request: read, and send what is missing again";
+    Response::from(Failure::Scim(Error::status(503, sentence)))
 }
 
 fn parse(item: &Value) -> Result<Operation, Error> {
@@ -275,109 +564,38 @@ fn parse(item: &Value) -> Result<Operation, Error> {
     if method == "POST" && bulk_id.is_none() {
         return Err(syntax("a bulk operation with the method POST needs a bulkId"));
     }
-    Ok(Operation {
-        method,
-        path: text("path").ok_or_else(|| syntax("a bulk operation needs a path"))?,
-        bulk_id,
-        version: text("version"),
-        data: get("data").cloned().unwrap_or(Value::Null),
-    })
-}
-
-fn check_ids(operations: &[Operation]) -> Result<(), Error> {
-    let mut seen = std::collections::HashSet::new();
-    let twice =
-        operations.iter().filter_map(|operation| operation.bulk_id.as_deref()).find(|id| !seen.insert(*id));
-    match twice {
-        Some(id) => Err(Error::new(ScimType::InvalidValue, format!("the bulkId {id:?} stands twice"))),
-        None => Ok(()),
-    }
-}
-
-/// The operation to do next: the first that waits for nothing, or else the first of all.
-fn next<'a>(
-    operations: &'a [Operation],
-    answers: &[Option<Value>],
-    created: &Created,
-) -> Option<(usize, &'a Operation)> {
-    let open = || {
-        operations.iter().enumerate().zip(answers).filter(|(_, answer)| answer.is_none()).map(|(one, _)| one)
-    };
-    let waits = |operation: &Operation| {
-        let pending = |text: &str| {
-            text.strip_prefix(REFERENCE).is_some_and(|name| {
-                !created.ids.contains_key(name)
-                    && operations.iter().any(|other| other.bulk_id.as_deref() == Some(name))
-            })
-        };
-        operation.path.split('/').any(pending) || any_text(&operation.data, &pending)
-    };
-    open().find(|(_, operation)| !waits(operation)).or_else(|| open().next())
-}
-
-fn any_text(value: &Value, holds: &dyn Fn(&str) -> bool) -> bool {
-    match value {
-        Value::String(text) => holds(text),
-        Value::Array(items) => items.iter().any(|item| any_text(item, holds)),
-        Value::Object(members) => members.values().any(|member| any_text(member, holds)),
-        _ => false,
-    }
-}
-
-/// The data with its references resolved; those that cannot be yet are left out, which is said.
-fn ready(operation: &Operation, created: &Created) -> (Result<Value, Error>, bool) {
-    let mut data = operation.data.clone();
-    let mut left = false;
-    if let Some(error) = resolve(&mut data, created, &mut left) {
-        return (Err(error), false);
-    }
-    if left && operation.method == "POST" {
-        without_references(&mut data);
-        return (Ok(data), true);
-    }
-    if left {
-        return (Err(Error::new(ScimType::InvalidValue, "a bulkId in data names no operation")), false);
-    }
-    (Ok(data), false)
-}
-
-/// Puts ids in the place of references; returns the first error, and says whether any is left.
-fn resolve(value: &mut Value, created: &Created, left: &mut bool) -> Option<Error> {
-    match value {
-        Value::String(text) if text.starts_with(REFERENCE) => match created.resolve(text) {
-            Some(Ok(id)) => {
-                *text = id.to_owned();
-                None
-            }
-            Some(Err(error)) => Some(error),
-            None => {
-                *left = true;
-                None
-            }
-        },
-        Value::Array(items) => items.iter_mut().find_map(|item| resolve(item, created, left)),
-        Value::Object(members) => members.values_mut().find_map(|member| resolve(member, created, left)),
+    let path = text("path").ok_or_else(|| syntax("a bulk operation needs a path"))?;
+    let kind = match segments(&path).ok().and_then(|segments| Endpoint::from_segments(&segments)) {
+        Some(Endpoint::Collection(kind) | Endpoint::Resource(kind, _)) => Some(kind),
         _ => None,
-    }
+    };
+    let data = if method == "DELETE" { None } else { get("data").cloned() };
+    Ok(Operation { method, path, kind, bulk_id, version: text("version"), data: data.unwrap_or(Value::Null) })
 }
 
-/// Takes away whatever still holds a reference: an element of a list, else a member.
-fn without_references(value: &mut Value) {
-    let refers = |value: &Value| any_text(value, &|text| text.starts_with(REFERENCE));
-    if let Value::Object(members) = value {
-        for member in members.values_mut() {
-            if let Value::Array(items) = member {
-                items.retain(|item| !refers(item));
-            }
+/// The operations by their `bulkId`, which is one operation's.
+fn places(operations: &[Operation]) -> Result<HashMap<String, usize>, Error> {
+    let mut places = HashMap::new();
+    for (place, operation) in operations.iter().enumerate() {
+        if let Some(id) = &operation.bulk_id
+            && places.insert(id.clone(), place).is_some()
+        {
+            let sentence = format!("the bulkId {:?} stands twice", shown(id));
+            return Err(Error::new(ScimType::InvalidValue, sentence));
         }
-        *members =
-            std::mem::take(members).into_iter().filter(|(_, member)| !refers(member)).collect::<Map<_, _>>();
     }
+    Ok(places)
 }
 
-fn resolve_text(path: &str, created: &Created) -> Option<Result<String, Error>> {
-    let reference = path.split('/').find(|segment| segment.starts_with(REFERENCE))?;
-    Some(created.resolve(reference)?.map(|id| path.replace(reference, id)))
+/// The id of the resource that an operation was about: of its location, or of the resource that was shown.
+fn id_of(answer: &Value, response: &Response) -> Option<String> {
+    let location = answer.get("location").and_then(Value::as_str);
+    let located = location.and_then(|url| segments(url).ok()?.pop());
+    let shown = || {
+        let body = serde_json::from_str::<Value>(response.body.as_ref()?).ok()?;
+        body.get("id")?.as_str().map(str::to_owned)
+    };
+    located.or_else(shown)
 }
 
 /// One operation's part of the answer.

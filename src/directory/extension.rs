@@ -9,9 +9,11 @@ use scim_edge_scim::definitions::ENTERPRISE_USER;
 use scim_edge_scim::discovery::schema_resource;
 use scim_edge_scim::endpoint::Kind;
 use scim_edge_scim::error::{Error, ScimType};
+use scim_edge_scim::limits::exceeded;
 use scim_edge_scim::query::Query;
-use scim_edge_scim::schema::{Extension, Schema, Schemas};
+use scim_edge_scim::schema::{DEFINITION_BYTES, Extension, Schema, Schemas};
 use serde_json::Value;
+use std::collections::HashMap;
 
 /// The most extensions of an account.
 const EXTENSIONS: usize = 20;
@@ -60,6 +62,11 @@ pub(crate) fn register<S: Sql>(
     schema: &Schema,
 ) -> Result<bool, Failure> {
     let urn = schema.id.as_str();
+    let definition = schema.to_json().to_string();
+    if definition.len() > DEFINITION_BYTES {
+        let limit = DEFINITION_BYTES >> 10;
+        return Err(exceeded(format!("the definition of a schema is at most {limit} KiB long")).into());
+    }
     if let Some(sentence) = unenforceable(schema) {
         return Err(Error::new(ScimType::InvalidValue, sentence).into());
     }
@@ -79,7 +86,7 @@ pub(crate) fn register<S: Sql>(
         &[
             schema.id.to_ascii_lowercase().as_str().into(),
             number(kind).into(),
-            schema.to_json().to_string().as_str().into(),
+            definition.as_str().into(),
         ],
     )?;
     store.rebuild_unique()?;
@@ -104,8 +111,9 @@ pub(crate) fn learn<S: Sql>(
         .iter()
         .filter_map(|one| Schema::parse(one.as_object()?).ok())
         .filter_map(|schema| {
-            let (kind, _) = kinds.iter().find(|(_, urn)| schema.id.eq_ignore_ascii_case(urn))?;
-            (!schema.id.eq_ignore_ascii_case(ENTERPRISE_USER)).then_some((*kind, schema))
+            let kind = kinds.get(&schema.id.to_ascii_lowercase())?;
+            let is_own = schema.id.eq_ignore_ascii_case(ENTERPRISE_USER);
+            (!is_own && schema.to_json().to_string().len() <= DEFINITION_BYTES).then_some((*kind, schema))
         })
         .take(EXTENSIONS)
         .collect();
@@ -126,9 +134,9 @@ pub(crate) fn learn<S: Sql>(
     })
 }
 
-/// Which extension belongs to which resource type (RFC 7643 §6).
-fn extended_kinds(resource_types: &Value) -> Vec<(Kind, String)> {
-    let mut kinds = Vec::new();
+/// The resource types of extensions (RFC 7643 §6), by the extensions' URNs in lower case.
+fn extended_kinds(resource_types: &Value) -> HashMap<String, Kind> {
+    let mut kinds = HashMap::new();
     for one in listed(resource_types) {
         let name = one.get("name").or_else(|| one.get("id")).and_then(Value::as_str).unwrap_or_default();
         let Some(kind) = Kind::ALL.into_iter().find(|kind| kind.name().eq_ignore_ascii_case(name)) else {
@@ -137,7 +145,7 @@ fn extended_kinds(resource_types: &Value) -> Vec<(Kind, String)> {
         let extensions = one.get("schemaExtensions").and_then(Value::as_array);
         for extension in extensions.map(Vec::as_slice).unwrap_or_default() {
             if let Some(urn) = extension.get("schema").and_then(Value::as_str) {
-                kinds.push((kind, urn.to_owned()));
+                kinds.entry(urn.to_ascii_lowercase()).or_insert(kind);
             }
         }
     }

@@ -12,6 +12,7 @@ pub mod bulk;
 pub mod capabilities;
 pub mod changed_names;
 pub mod changes;
+mod circles;
 pub mod circuit;
 pub mod confirm;
 mod cursor;
@@ -68,6 +69,7 @@ use scan::Scan;
 use scim_edge_scim::discovery::{self, Features};
 use scim_edge_scim::endpoint::{Endpoint, Kind};
 use scim_edge_scim::error::Error;
+use scim_edge_scim::limits;
 use scim_edge_scim::query::Query;
 use scim_edge_scim::schema::Schemas;
 use serde_json::Value;
@@ -76,9 +78,6 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use store::Store;
 use write::{Write, projection};
-
-/// The longest request body, in bytes.
-pub const BODY_BYTES: usize = 1 << 20;
 
 /// What this server does, as it announces it.
 pub const FEATURES: Features = Features {
@@ -89,7 +88,7 @@ pub const FEATURES: Features = Features {
     etag: true,
     cursor: true,
     bulk_operations: bulk::OPERATIONS,
-    bulk_bytes: BODY_BYTES,
+    bulk_bytes: limits::BODY.bytes,
     max_results: list::MAX_COUNT,
     default_page_size: list::DEFAULT_COUNT,
 };
@@ -185,6 +184,8 @@ impl<S: Sql> Directory<S> {
     }
 
     fn answer(&self, request: &Request<'_>, scan: Option<&Scan>) -> Result<Response, Failure> {
+        // Nothing is left of the budget of a bulk request whose operations have spent it.
+        request.budget.charge(1)?;
         let schemas = self.schemas();
         if !request.body.is_empty() {
             check_content_type(request.content_type)?;

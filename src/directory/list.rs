@@ -14,12 +14,12 @@ use crate::render::{OPEN_BASE, Relations, Renderer};
 use crate::scan::{Progress, Scan, Turn};
 use crate::sql::{Sql, SqlError};
 use crate::store::{Store, Stored};
-use scim_edge_json::Limits;
 use scim_edge_scim::discovery::LIST_RESPONSE;
 use scim_edge_scim::endpoint::Kind;
 use scim_edge_scim::error::{Error, ScimType};
 use scim_edge_scim::evaluate::Matcher;
 use scim_edge_scim::filter::Filter;
+use scim_edge_scim::limits;
 use scim_edge_scim::lookup::Lookup;
 use scim_edge_scim::path::AttributePath;
 use scim_edge_scim::project::Projection;
@@ -151,11 +151,7 @@ pub(crate) fn search<S: Sql>(
 
 /// A request's body as a JSON object.
 pub(crate) fn read_object(request: &Request<'_>) -> Result<Map<String, Value>, Error> {
-    let limits = Limits { bytes: crate::BODY_BYTES, depth: 32 };
-    scim_edge_json::parse_object(request.body, limits).map_err(|error| match error {
-        scim_edge_json::Error::TooLong(_) => Error::status(413, error.to_string()),
-        error => Error::new(ScimType::InvalidSyntax, error.to_string()),
-    })
+    limits::read_object(request.body, limits::of_body(request.endpoint))
 }
 
 struct Raw<'a> {

@@ -4,10 +4,35 @@ use crate::known_groups::Group;
 use crate::sql::{Row, Sql, SqlError};
 use crate::store::{Member, Membership, Store, kind_of, number};
 use serde_json::{Value, json};
+use std::mem::take;
 use std::rc::Rc;
 
-/// Members that are bound in one statement: a text of some 500 KB.
+/// Members that are bound in one statement, at most: a text of some 500 KB. It ends earlier where they are long.
 const MEMBERS_AT_ONCE: usize = 5000;
+
+/// A text that is bound ends after so many bytes; SQLite in an object takes 2 MB.
+const TEXT_BYTES: usize = 1 << 20;
+
+/// JSON arrays of all items, each short enough to be bound.
+fn arrays<T>(items: &[T], json: impl Fn(&T) -> Value) -> Vec<String> {
+    let mut arrays = Vec::new();
+    let (mut text, mut count) = (String::new(), 0_usize);
+    for item in items {
+        text.push_str(if text.is_empty() { "[" } else { "," });
+        text.push_str(&json(item).to_string());
+        count = count.saturating_add(1);
+        if count >= MEMBERS_AT_ONCE || text.len() >= TEXT_BYTES {
+            text.push(']');
+            arrays.push(take(&mut text));
+            count = 0;
+        }
+    }
+    if !text.is_empty() {
+        text.push(']');
+        arrays.push(text);
+    }
+    arrays
+}
 
 impl<S: Sql> Store<S> {
     pub(crate) fn members(&self, group_seq: i64) -> Result<Vec<Member>, SqlError> {
@@ -27,6 +52,12 @@ impl<S: Sql> Store<S> {
     pub(crate) fn has_members(&self, group_seq: i64) -> Result<bool, SqlError> {
         let text = "SELECT 1 FROM member WHERE group_seq = ? LIMIT 1";
         Ok(!self.sql.query(text, &[group_seq.into()])?.is_empty())
+    }
+
+    /// How many members a group has.
+    pub(crate) fn member_count(&self, group_seq: i64) -> Result<usize, SqlError> {
+        let counts = self.integers("SELECT count(*) FROM member WHERE group_seq = ?", &[group_seq.into()])?;
+        Ok(counts.first().and_then(|count| usize::try_from(*count).ok()).unwrap_or(0))
     }
 
     /// The members of several groups, by the groups' numbers.
@@ -49,12 +80,8 @@ impl<S: Sql> Store<S> {
     /// whether anything changed.
     pub(crate) fn add_members(&self, group_seq: i64, members: &[Member]) -> Result<bool, SqlError> {
         let mut changed = false;
-        for chunk in members.chunks(MEMBERS_AT_ONCE) {
-            let list: Vec<Value> = chunk
-                .iter()
-                .map(|member| json!([member.id, member.kind.map(number), member.display]))
-                .collect();
-            let list = Value::Array(list).to_string();
+        let row = |member: &Member| json!([member.id, member.kind.map(number), member.display]);
+        for list in arrays(members, row) {
             let written = self.sql.query(
                 "INSERT INTO member (group_seq, member_id, kind, display)
                     SELECT ?1, json_extract(value, '$[0]'),
@@ -75,8 +102,7 @@ impl<S: Sql> Store<S> {
     /// Takes members away; returns whether any of them was one.
     pub(crate) fn remove_members(&self, group_seq: i64, ids: &[String]) -> Result<bool, SqlError> {
         let mut changed = false;
-        for chunk in ids.chunks(MEMBERS_AT_ONCE) {
-            let list = json!(chunk).to_string();
+        for list in arrays(ids, |id| id.as_str().into()) {
             let gone = self.sql.query(
                 "DELETE FROM member WHERE group_seq = ?1 AND member_id IN (SELECT value FROM json_each(?2)) RETURNING 1",
                 &[group_seq.into(), list.as_str().into()],
@@ -89,12 +115,11 @@ impl<S: Sql> Store<S> {
     /// Those of the ids that no resource has, at least the first of them.
     pub(crate) fn missing(&self, ids: &[&str], all: bool) -> Result<Vec<String>, SqlError> {
         let mut missing = Vec::new();
-        for chunk in ids.chunks(MEMBERS_AT_ONCE) {
-            let list = json!(chunk).to_string();
-            let most = if all { chunk.len() } else { 1 };
+        for list in arrays(ids, |id| (*id).into()) {
+            let most = if all { i64::MAX } else { 1 };
             missing.extend(self.texts(
                 "SELECT value FROM json_each(?) j WHERE NOT EXISTS (SELECT 1 FROM resource WHERE id = j.value) LIMIT ?",
-                &[list.as_str().into(), i64::try_from(most).unwrap_or(i64::MAX).into()],
+                &[list.as_str().into(), most.into()],
             )?);
             if !all && !missing.is_empty() {
                 break;

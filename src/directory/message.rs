@@ -1,5 +1,6 @@
 //! Requests and answers.
 
+use scim_edge_scim::budget::Budget;
 use scim_edge_scim::dialect::{Dialect, UnknownMembers};
 use scim_edge_scim::discovery::Features;
 use scim_edge_scim::endpoint::{Endpoint, Kind};
@@ -47,6 +48,10 @@ pub struct Request<'a> {
     pub unknown_members: UnknownMembers,
     /// What a write is held to.
     pub guard: Guard,
+    /// Work that it may take; the operations of a bulk request share theirs.
+    pub budget: &'a Budget,
+    /// Whether it is an operation of a bulk request: the answer to a write that was done has no resource.
+    pub is_part: bool,
     /// Milliseconds since the epoch.
     pub now_ms: i64,
     /// Makes fresh identifiers.

@@ -376,7 +376,23 @@ impl<S: Sql> Directory<S> {
         let schemas = self.schemas();
         let reader = Reader { schemas: &schemas, kind, dialect };
         let patch = Patch::parse(body, dialect)?;
-        let mut new = without_read_only(patch.apply(&reader, shown)?);
+        let mut new = match patch.member_plan(&reader) {
+            Some(plan) => {
+                plan.check()?;
+                let mut rest = shown.clone();
+                let before = match rest.shift_remove("members") {
+                    Some(Value::Array(members)) => members,
+                    _ => Vec::new(),
+                };
+                let mut new = plan.rest.apply(&reader, &rest)?;
+                let members = plan.change(before);
+                if !members.is_empty() {
+                    new.insert("members".into(), Value::Array(members));
+                }
+                without_read_only(new)
+            }
+            None => without_read_only(patch.apply(&reader, shown)?),
+        };
         patch.add_unreadable(&reader, &mut new);
         Ok(new)
     }

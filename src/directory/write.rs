@@ -8,9 +8,11 @@ use crate::removal::{deactivates, lost};
 use crate::render::{Relations, Renderer, etag, opaque, own_version, without_groups};
 use crate::sql::Sql;
 use crate::store::{Content, Member, Store, Stored};
+use scim_edge_scim::budget::weight_of;
 use scim_edge_scim::dialect::UnknownMembers;
 use scim_edge_scim::endpoint::Kind;
 use scim_edge_scim::error::{Error, ScimType};
+use scim_edge_scim::limits::{MEMBER_BYTES, exceeded};
 use scim_edge_scim::member_change::MemberChange;
 use scim_edge_scim::patch::Patch;
 use scim_edge_scim::project::Projection;
@@ -19,6 +21,12 @@ use scim_edge_scim::schema::Schemas;
 use scim_edge_scim::validate::Reader;
 use serde_json::{Map, Value};
 use std::cell::Cell;
+
+/// Work of reading a member of a group, to be charged before it is read.
+const MEMBER_WORK: usize = 256;
+
+/// How often a stored text is looked at: it is read, compared, written and read once more.
+const LOOKS: usize = 4;
 
 /// A write and all that it needs.
 pub(crate) struct Write<'a, S> {
@@ -74,19 +82,32 @@ impl<S: Sql> Write<'_, S> {
     ) -> Result<Response, Failure> {
         let stored = self.find(kind, id)?;
         let one = std::slice::from_ref(&stored);
+        let with_resource = !self.request.is_part;
         // The write is done: what an answer cannot show it leaves out.
-        let members = shown.wants("members") && !self.store.is_too_large(kind, stored.seq)?;
+        let members =
+            with_resource && shown.wants("members") && !self.store.is_too_large(kind, stored.seq)?;
         let relations = Relations::of(self.store, one, members)?;
         let renderer = Renderer { base: self.request.base, schemas: self.schemas };
-        let response = Response::json(status, renderer.text(&stored, &relations, shown)?);
+        let response = if with_resource {
+            Response::json(status, renderer.text(&stored, &relations, shown)?)
+        } else {
+            Response::empty(status)
+        };
         let location = renderer.location(kind, id);
         let response = response.with("content-location", location.clone()).with("location", location);
         Ok(response.with("etag", etag(&stored, &relations)))
     }
 
+    /// The body, for which the budget was charged.
+    fn body(&self) -> Result<Map<String, Value>, Error> {
+        let body = read_object(self.request)?;
+        self.request.budget.charge(weight_of(&body))?;
+        Ok(body)
+    }
+
     pub(crate) fn post(&self, kind: Kind) -> Result<Response, Failure> {
         let shown = projection(self.schemas, self.request)?;
-        let (id, names) = self.create(kind, &read_object(self.request)?)?;
+        let (id, names) = self.create(kind, &self.body()?)?;
         Ok(self.answer(201, kind, &id, &shown)?.changing(names))
     }
 
@@ -118,8 +139,9 @@ impl<S: Sql> Write<'_, S> {
         let shown = projection(self.schemas, self.request)?;
         let stored = self.find(kind, id)?;
         self.check_version(&stored)?;
+        self.request.budget.charge(stored.body.len().saturating_mul(LOOKS))?;
         let old = stored.resource()?;
-        let mut new = self.reader(kind).replace(&read_object(self.request)?, &old)?;
+        let mut new = self.reader(kind).replace(&self.body()?, &old)?;
         let members = take_members(&mut new)?;
         let new = with_id(id, new);
         let names = self.store.sql.transaction(|| {
@@ -134,7 +156,7 @@ impl<S: Sql> Write<'_, S> {
         let shown = projection(self.schemas, self.request)?;
         let stored = self.find(kind, id)?;
         self.check_version(&stored)?;
-        let patch = Patch::parse(&read_object(self.request)?, self.request.dialect)?;
+        let patch = Patch::parse(&self.body()?, self.request.dialect)?;
         let names = self.apply(&stored, &patch)?;
         let query = Query::parse(self.request.query)?;
         let less = wants_no_body(kind, &query, &shown);
@@ -149,9 +171,12 @@ impl<S: Sql> Write<'_, S> {
 
     fn apply(&self, stored: &Stored, patch: &Patch) -> Result<ChangedNames, Failure> {
         let reader = self.reader(stored.kind);
+        let budget = self.request.budget;
+        budget.charge(stored.body.len().saturating_mul(LOOKS))?;
         let old = stored.resource()?;
         if let Some(plan) = patch.member_plan(&reader) {
-            let new = plan.rest.apply(&reader, &old)?;
+            plan.check()?;
+            let new = plan.rest.apply_within(&reader, &old, budget)?;
             return self.store.sql.transaction(|| {
                 self.check_unique(stored.kind, &new, Some((stored, &old)))?;
                 let moved = self.change_members(stored, &plan.changes)?;
@@ -160,6 +185,7 @@ impl<S: Sql> Write<'_, S> {
         }
         let mut whole = old.clone();
         if stored.kind == Kind::Group {
+            budget.charge(self.store.member_count(stored.seq)?.saturating_mul(MEMBER_WORK))?;
             let renderer = Renderer { base: self.request.base, schemas: self.schemas };
             let members: Vec<Value> =
                 self.store.members(stored.seq)?.iter().map(|member| renderer.member(member)).collect();
@@ -167,7 +193,7 @@ impl<S: Sql> Write<'_, S> {
                 whole.insert("members".into(), Value::Array(members));
             }
         }
-        let mut new = patch.apply(&reader, &whole)?;
+        let mut new = patch.apply_within(&reader, &whole, budget)?;
         let members = take_members(&mut new)?;
         self.store.sql.transaction(|| {
             self.check_unique(stored.kind, &new, Some((stored, &old)))?;
@@ -182,6 +208,7 @@ impl<S: Sql> Write<'_, S> {
         }
         let stored = self.find(kind, id)?;
         self.check_version(&stored)?;
+        self.request.budget.charge(stored.body.len().saturating_mul(LOOKS))?;
         let deletion = self.request.deletion();
         self.store.sql.transaction(|| {
             self.note(kind, Removal::Deleted)?;
@@ -299,6 +326,13 @@ impl<S: Sql> Write<'_, S> {
 
     /// The members that a group is given, as the account's setting for unknown ones has it.
     fn known_members(&self, group: &str, mut members: Vec<Member>) -> Result<Vec<Member>, Failure> {
+        let long = |member: &Member| {
+            member.display.as_ref().map_or(0, String::len).saturating_add(member.id.len()) > MEMBER_BYTES
+        };
+        if members.iter().any(long) {
+            let limit = MEMBER_BYTES >> 10;
+            return Err(exceeded(format!("members: value and display are at most {limit} KiB long")).into());
+        }
         let ids: Vec<&str> = members.iter().map(|member| member.id.as_str()).collect();
         if ids.contains(&group) {
             return Err(

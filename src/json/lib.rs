@@ -1,9 +1,12 @@
 //! Strict JSON: every text that comes from outside is read here and nowhere else.
 //!
 //! What RFC 8259 leaves to the reader is decided: UTF-8 without a byte order mark, at most
-//! [`Limits::bytes`] long and [`Limits::depth`] deep, and no object names a member twice (escaped
-//! spellings of one name are the same name), so that no two readers of one text can see
+//! [`Limits::bytes`] long and [`Limits::depth`] deep with [`Limits::values`] values in all, and no object names a
+//! member twice (escaped spellings of one name are the same name), so that no two readers of one text can see
 //! different values.
+//!
+//! A value takes some 50 bytes of memory, and 100 as a member of an object, beside its text: the number of values
+//! bounds the memory of short ones (`[0,0,0,…]`).
 
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
@@ -17,6 +20,8 @@ pub struct Limits {
     pub bytes: usize,
     /// Levels of arrays and objects; a scalar is level 0. At most 100 (the reader beneath stops at 128).
     pub depth: usize,
+    /// Values of any type, at every level, the outermost among them.
+    pub values: usize,
 }
 
 /// At most how many bytes of memory the value of a JSON text takes, found without reading it: each comma, colon and
@@ -50,6 +55,8 @@ pub enum Error {
     TooLong(usize),
     /// Deeper than the limit (levels).
     TooDeep(usize),
+    /// More values than the limit.
+    TooManyValues(usize),
     /// An object names this member twice.
     DuplicateName(String),
     /// Not UTF-8, or begins with a byte order mark.
@@ -70,6 +77,7 @@ impl fmt::Display for Error {
         match self {
             Self::TooLong(limit) => write!(f, "the JSON text is longer than {limit} bytes"),
             Self::TooDeep(limit) => write!(f, "the JSON text is nested deeper than {limit} levels"),
+            Self::TooManyValues(limit) => write!(f, "the JSON text has more than {limit} values"),
             Self::DuplicateName(name) => write!(f, "the member {name:?} stands twice in one object"),
             Self::Encoding => f.write_str("the JSON text is not UTF-8 without a byte order mark"),
             Self::NotAnObject => f.write_str("the JSON text is not an object"),
@@ -91,9 +99,9 @@ pub fn parse(text: &[u8], limits: Limits) -> Result<Value, Error> {
     if text.starts_with('\u{feff}') {
         return Err(Error::Encoding);
     }
-    let refusal = Cell::new(None);
+    let (refusal, values) = (Cell::new(None), Cell::new(limits.values));
     let mut reader = serde_json::Deserializer::from_str(text);
-    let level = Level { left: limits.depth, limits, refusal: &refusal };
+    let level = Level { left: limits.depth, values: &values, limits, refusal: &refusal };
     let read = level.deserialize(&mut reader).and_then(|value| reader.end().map(|()| value));
     read.map_err(|error| {
         refusal.take().unwrap_or_else(|| Error::Syntax { line: error.line(), column: error.column() })
@@ -112,6 +120,8 @@ pub fn parse_object(text: &[u8], limits: Limits) -> Result<Map<String, Value>, E
 /// own error type keeps only a sentence.
 struct Level<'a> {
     left: usize,
+    /// How many more values the text may have.
+    values: &'a Cell<usize>,
     limits: Limits,
     refusal: &'a Cell<Option<Error>>,
 }
@@ -134,6 +144,10 @@ impl<'de> DeserializeSeed<'de> for Level<'_> {
     type Value = Value;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        match self.values.get().checked_sub(1) {
+            Some(values) => self.values.set(values),
+            None => return Err(self.refuse(Error::TooManyValues(self.limits.values))),
+        }
         deserializer.deserialize_any(self)
     }
 }
@@ -199,7 +213,7 @@ impl<'de> Visitor<'de> for Level<'_> {
 mod tests {
     use super::*;
 
-    const LIMITS: Limits = Limits { bytes: 200, depth: 3 };
+    const LIMITS: Limits = Limits { bytes: 200, depth: 3, values: 50 };
 
     #[track_caller]
     fn refused(text: &[u8], error: Error) {
@@ -250,5 +264,9 @@ mod tests {
         refused(&b"[".repeat(150), Error::TooDeep(3));
         assert!(parse(&[b' '; 199].iter().chain(b"1").copied().collect::<Vec<_>>(), LIMITS).is_ok());
         refused(&[b' '; 201], Error::TooLong(200));
+        let items = |count: usize| format!("[{}1]", "1,".repeat(count - 1)).into_bytes();
+        assert!(parse(&items(49), LIMITS).is_ok());
+        refused(&items(50), Error::TooManyValues(50));
+        refused(br#"{"a":[{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{}],"b":[{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{}]}"#, Error::TooManyValues(50));
     }
 }

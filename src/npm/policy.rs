@@ -21,7 +21,7 @@ use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen_futures::future_to_promise;
 
-const SETTINGS: Limits = Limits { bytes: 1 << 20, depth: 16 };
+const SETTINGS: Limits = Limits { bytes: 1 << 20, depth: 16, values: 50_000 };
 
 /// An account's policy. Its settings were checked as the settings API checks them.
 #[wasm_bindgen]

@@ -3,19 +3,17 @@
 use crate::failed;
 use scim_edge_json::Limits;
 use scim_edge_scim::dialect::Dialect;
-use scim_edge_scim::endpoint::Kind;
+use scim_edge_scim::endpoint::{Endpoint, Kind};
 use scim_edge_scim::error::Error;
 use scim_edge_scim::evaluate::Matcher;
 use scim_edge_scim::filter::Filter as Parsed;
+use scim_edge_scim::limits::of_body;
 use scim_edge_scim::patch::Patch;
 use scim_edge_scim::schema::Schemas;
 use scim_edge_scim::validate::Reader;
 use serde_json::{Map, Value, json};
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
-
-/// How large a resource may be.
-const RESOURCE: Limits = Limits { bytes: 1 << 20, depth: 32 };
 
 fn dialect(strict: bool) -> Dialect {
     if strict { Dialect::Strict } else { Dialect::Tolerant }
@@ -26,9 +24,14 @@ fn kind(name: &str) -> Result<Kind, Value> {
     found.ok_or_else(|| failed("invalid_kind", "kind must be User or Group"))
 }
 
-fn object(text: &str) -> Result<Map<String, Value>, Value> {
-    scim_edge_json::parse_object(text.as_bytes(), RESOURCE)
+fn object(text: &str, limits: Limits) -> Result<Map<String, Value>, Value> {
+    scim_edge_json::parse_object(text.as_bytes(), limits)
         .map_err(|error| failed("invalid_resource", error.to_string()))
+}
+
+/// How large a resource of a kind, or a PATCH of one, may be.
+fn limits(kind: Kind) -> Limits {
+    of_body(&Endpoint::Collection(kind))
 }
 
 /// A SCIM error: its keyword is the code; a filter's has the byte it is at.
@@ -60,7 +63,7 @@ impl Filter {
     /// Whether a resource satisfies it: `{"matches"}`.
     pub fn matches(&self, resource: &str, kind_name: &str) -> String {
         let found = kind(kind_name).and_then(|kind| {
-            let resource = object(resource)?;
+            let resource = object(resource, limits(kind))?;
             let matcher = Matcher::compile(&self.0, &Schemas::default(), kind).map_err(mistake)?;
             Ok(json!({ "matches": matcher.matches(&resource) }))
         });
@@ -72,7 +75,7 @@ impl Filter {
 #[wasm_bindgen(js_name = applyPatch)]
 pub fn apply_patch(resource: &str, patch: &str, kind_name: &str, strict: bool) -> String {
     let patched = kind(kind_name).and_then(|kind| {
-        let (resource, patch) = (object(resource)?, object(patch)?);
+        let (resource, patch) = (object(resource, limits(kind))?, object(patch, limits(kind))?);
         let schemas = Schemas::default();
         let reader = Reader { schemas: &schemas, kind, dialect: dialect(strict) };
         let patch = Patch::parse(&patch, dialect(strict)).map_err(mistake)?;
@@ -88,7 +91,7 @@ pub fn validate(resource: &str, kind_name: &str, strict: bool) -> String {
     let read = kind(kind_name).and_then(|kind| {
         let schemas = Schemas::default();
         let reader = Reader { schemas: &schemas, kind, dialect: dialect(strict) };
-        Ok(json!({ "resource": reader.create(&object(resource)?).map_err(mistake)? }))
+        Ok(json!({ "resource": reader.create(&object(resource, limits(kind))?).map_err(mistake)? }))
     });
     read.unwrap_or_else(|error| error).to_string()
 }

@@ -2,7 +2,7 @@
 //! that the host supplies.
 
 use crate::freshness::MOST_MS;
-use crate::key_set::{BYTES, KeySet, Listed, listed};
+use crate::key_set::{BYTES, KeySet, Listed, VALUES, listed};
 use crate::rule::KeySource;
 use crate::url::{check, configuration_urls};
 use crate::verify::KeysUnavailable;
@@ -103,7 +103,7 @@ async fn discover<N: Network>(
     for url in configuration_urls(issuer) {
         match get(network, &url, "application/json", development).await {
             Ok(answer) => {
-                let limits = scim_edge_json::Limits { bytes: BYTES, depth: 16 };
+                let limits = scim_edge_json::Limits { bytes: BYTES, depth: 16, values: VALUES };
                 let configuration = scim_edge_json::parse_object(&answer.body, limits)
                     .map_err(|error| unavailable(&url, &error.to_string()))?;
                 let text = |name: &str| configuration.get(name).and_then(|value| value.as_str());

@@ -12,6 +12,9 @@ use std::rc::Rc;
 /// The longest text of a key set, in bytes.
 pub const BYTES: usize = 64 << 10;
 
+/// The most JSON values of a set: 100 keys with 100 members each.
+pub(crate) const VALUES: usize = 10_000;
+
 /// The most keys in a set.
 pub const KEYS: usize = 100;
 
@@ -124,8 +127,8 @@ struct Members {
 
 /// The members of a set's `keys`.
 fn members(text: &[u8]) -> Result<Members, KeySetError> {
-    let mut set =
-        scim_edge_json::parse_object(text, Limits { bytes: BYTES, depth: 16 }).map_err(KeySetError::Json)?;
+    let mut set = scim_edge_json::parse_object(text, Limits { bytes: BYTES, depth: 16, values: VALUES })
+        .map_err(KeySetError::Json)?;
     match set.remove("keys") {
         Some(Value::Array(keys)) if keys.len() <= KEYS => {
             let kids = set.get(LEFT_OUT).and_then(Value::as_array).into_iter().flatten();

@@ -9,8 +9,8 @@ use serde_json::{Map, Value};
 
 /// The longest token, in bytes.
 pub const TOKEN_BYTES: usize = 16 << 10;
-const HEADER: Limits = Limits { bytes: 4 << 10, depth: 32 };
-const PAYLOAD: Limits = Limits { bytes: 12 << 10, depth: 32 };
+const HEADER: Limits = Limits { bytes: 4 << 10, depth: 32, values: 4 << 10 };
+const PAYLOAD: Limits = Limits { bytes: 12 << 10, depth: 32, values: 12 << 10 };
 const KID_BYTES: usize = 256;
 
 /// The `typ`s that are accepted, in any case; none at all is accepted too.

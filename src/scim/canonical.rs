@@ -11,7 +11,8 @@
 use crate::error::{Error, ScimType};
 use crate::evaluate::ElementMatcher;
 use crate::filter::{Filter, Literal, Operator};
-use crate::patch::{OPERATIONS, Operation, Patch, SCHEMA, Verb};
+use crate::limits::OPERATIONS;
+use crate::patch::{Operation, Patch, SCHEMA, Verb};
 use crate::path::{AttributePath, Path};
 use crate::schema::{Attribute, Mutability, Schema, Type};
 use crate::validate::{Place, Reader, invalid, is_unassigned, shown, within};
@@ -34,7 +35,7 @@ impl Reader<'_> {
         for (name, value) in body.iter().filter(|(_, value)| !is_unassigned(value)) {
             if let Some(extension) = self.schemas.extension(self.kind, name) {
                 for (member, value) in self.one(value).as_object().into_iter().flatten() {
-                    let place = self.find_in(&extension.id, member);
+                    let place = self.find_in(extension, member);
                     let is_read = place.is_some_and(|place| place.is_settable()) || is_unassigned(value);
                     match place {
                         _ if is_read => {}
@@ -131,7 +132,7 @@ impl Patch {
                     match reader.schemas.extension(reader.kind, name) {
                         Some(extension) => {
                             value.as_object().into_iter().flatten().for_each(|(member, value)| {
-                                add(reader.find_in(&extension.id, member), value);
+                                add(reader.find_in(extension, member), value);
                             })
                         }
                         None => add(reader.find(name), value),
@@ -258,7 +259,7 @@ impl Canonical<'_> {
             return Err(invalid(format!("{} must be an object", extension.id)));
         };
         for (name, value) in members {
-            match self.reader.find_in(&extension.id, name) {
+            match self.reader.find_in(extension, name) {
                 Some(place) => self.place(verb, place, value)?,
                 None => self.unknown(verb, name, Some(&extension.id), value)?,
             }

@@ -1,20 +1,30 @@
 //! What one PATCH operation does to one attribute (RFC 7644 §3.5.2.1 to §3.5.2.3): to all of it, to the
 //! values that a filter selects, or to a part of them.
 
+use crate::budget::{Budget, Copies, terms, weight, weight_of_all};
 use crate::convert::{is_primary, keep_one_primary, make_primary, primaries, remove_duplicates};
 use crate::error::{Error, ScimType};
 use crate::evaluate::ElementMatcher;
 use crate::filter::Filter;
 use crate::fold::fold;
+use crate::limits::{VALUES, exceeded};
 use crate::patch::Verb;
 use crate::schema::{Attribute, Mutability, Type};
 use crate::validate::{Place, Reader, invalid, is_unassigned};
 use serde_json::{Map, Value};
 use std::collections::{HashMap, HashSet};
 
-/// One operation on one attribute.
+/// What operations may still take.
+#[derive(Clone, Copy)]
+pub(crate) struct Left<'a> {
+    pub(crate) work: &'a Budget,
+    pub(crate) copies: &'a Copies,
+}
+
+/// One operation on one attribute. INVARIANT: work and copies are charged before they are done or made.
 #[derive(Clone, Copy)]
 pub(crate) struct Change<'a> {
+    pub(crate) left: Left<'a>,
     pub(crate) reader: &'a Reader<'a>,
     pub(crate) verb: Verb,
     pub(crate) place: Place<'a>,
@@ -28,11 +38,15 @@ impl Change<'_> {
         let name = &attribute.name;
         match (self.place.sub, attribute.multi_valued) {
             (None, false) if self.verb == Verb::Remove => remove(attribute, parent),
-            (None, false) => self.set(parent),
+            (None, false) => {
+                self.charge_copies(1)?;
+                self.set(parent)
+            }
             (None, true) => self.change_list(parent),
             (Some(sub), false) => {
-                let mut parts = match parent.get(name) {
-                    Some(Value::Object(parts)) => parts.clone(),
+                self.charge_copies(1)?;
+                let mut parts = match parent.get_mut(name).map(Value::take) {
+                    Some(Value::Object(parts)) => parts,
                     _ => Map::new(),
                 };
                 self.set_part(sub, &mut parts)?;
@@ -44,7 +58,8 @@ impl Change<'_> {
                 Ok(())
             }
             (Some(_), true) => {
-                let mut values = take_list(parent, name);
+                let mut values = self.take_list(parent, 1)?;
+                let before = values.len();
                 if values.is_empty() && self.verb != Verb::Remove {
                     if !self.reader.dialect.is_tolerant() {
                         return Err(no_target(name));
@@ -53,7 +68,7 @@ impl Change<'_> {
                 }
                 let all: Vec<usize> = (0..values.len()).collect();
                 self.change_values(&all, &mut values)?;
-                put_list(parent, attribute, values)
+                self.put_list(parent, values, before)
             }
         }
     }
@@ -71,7 +86,8 @@ impl Change<'_> {
             return Err(Error::new(ScimType::InvalidPath, sentence));
         }
         let matcher = ElementMatcher::compile(filter, attribute)?;
-        let mut values = take_list(parent, name);
+        let mut values = self.take_list(parent, terms(filter).saturating_add(1))?;
+        let before = values.len();
         let selected: Vec<usize> = values
             .iter()
             .enumerate()
@@ -95,7 +111,7 @@ impl Change<'_> {
             Change { value: whole.as_ref().unwrap_or(self.value), ..self }
                 .change_values(&selected, &mut values)?;
         }
-        put_list(parent, attribute, values)
+        self.put_list(parent, values, before)
     }
 
     /// A whole value that leaves out what the path says of it has it all the same, so that a request that
@@ -173,11 +189,13 @@ impl Change<'_> {
     fn change_list(self, parent: &mut Map<String, Value>) -> Result<(), Error> {
         let Self { verb, value, .. } = self;
         let attribute = self.place.attribute;
+        let mut values = self.take_list(parent, 1)?;
+        let before = values.len();
+        self.charge_copies(1)?;
         let sent = match self.reader.convert(attribute, value, &attribute.name)? {
             Some(Value::Array(values)) => values,
             _ => Vec::new(),
         };
-        let mut values = take_list(parent, &attribute.name);
         match verb {
             Verb::Replace => values = sent,
             Verb::Add => {
@@ -192,12 +210,54 @@ impl Change<'_> {
             }
             Verb::Remove => remove_values(attribute, &mut values, &sent),
         }
-        put_list(parent, attribute, values)
+        self.put_list(parent, values, before)
+    }
+
+    /// Charges the value for each place that it is copied to.
+    fn charge_copies(&self, places: usize) -> Result<(), Error> {
+        if self.verb == Verb::Remove && self.value.is_null() {
+            return Ok(());
+        }
+        let weight = weight(self.value);
+        self.left.copies.take(weight, places)?;
+        self.left.work.charge(weight.saturating_mul(places))
+    }
+
+    /// Takes a list out of its place, which an error gives up with the whole resource. It will be looked through
+    /// so many times.
+    fn take_list(&self, parent: &mut Map<String, Value>, times: usize) -> Result<Vec<Value>, Error> {
+        let values = match parent.get_mut(&self.place.attribute.name).map(Value::take) {
+            Some(Value::Array(values)) => values,
+            _ => Vec::new(),
+        };
+        self.left.work.charge(weight_of_all(&values).saturating_mul(times))?;
+        Ok(values)
+    }
+
+    /// Puts a list back into its place. It may have as many values as before, which an origin may have let it have.
+    fn put_list(
+        &self,
+        parent: &mut Map<String, Value>,
+        mut values: Vec<Value>,
+        before: usize,
+    ) -> Result<(), Error> {
+        let attribute = self.place.attribute;
+        values.retain(|value| !value.as_object().is_some_and(Map::is_empty));
+        if values.len() > VALUES.max(before) && !self.reader.is_members(attribute) {
+            return Err(exceeded(format!("{} has at most {VALUES} values", attribute.name)));
+        }
+        if values.is_empty() {
+            remove(attribute, parent)
+        } else {
+            parent.insert(attribute.name.clone(), Value::Array(values));
+            Ok(())
+        }
     }
 
     /// Some values of a list, by position in ascending order, or a part of each.
     fn change_values(self, selected: &[usize], values: &mut Vec<Value>) -> Result<(), Error> {
         let attribute = self.place.attribute;
+        self.charge_copies(selected.len())?;
         let before = primaries(values);
         match self.place.sub {
             None if self.verb == Verb::Remove => {
@@ -359,29 +419,6 @@ fn remove_values(attribute: &Attribute, values: &mut Vec<Value>, gone: &[Value])
         let Some(types) = types.get(&key) else { return true };
         !(kind.is_none() || types.contains(&None) || types.contains(&kind))
     });
-}
-
-/// Takes a list out of its place, which an error gives up with the whole resource.
-fn take_list(parent: &mut Map<String, Value>, name: &str) -> Vec<Value> {
-    match parent.get_mut(name).map(Value::take) {
-        Some(Value::Array(values)) => values,
-        _ => Vec::new(),
-    }
-}
-
-/// Puts a list back into its place.
-fn put_list(
-    parent: &mut Map<String, Value>,
-    attribute: &Attribute,
-    mut values: Vec<Value>,
-) -> Result<(), Error> {
-    values.retain(|value| !value.as_object().is_some_and(Map::is_empty));
-    if values.is_empty() {
-        remove(attribute, parent)
-    } else {
-        parent.insert(attribute.name.clone(), Value::Array(values));
-        Ok(())
-    }
 }
 
 fn remove(attribute: &Attribute, parent: &mut Map<String, Value>) -> Result<(), Error> {

@@ -3,10 +3,14 @@
 
 use crate::error::{Error, ScimType};
 use crate::instant::Instant;
+use crate::limits::{MEMBERS, VALUES, exceeded};
 use crate::schema::{Attribute, Type};
 use crate::validate::{Reader, invalid, is_settable, is_unassigned};
 use serde_json::{Map, Value};
 use std::collections::HashSet;
+
+/// The most JSON values of a complex value that was sent as text.
+const TEXT_VALUES: usize = 1_000;
 
 impl Reader<'_> {
     /// A value in its attribute's type; `None` where it says that there is no value. `path` is for errors.
@@ -33,6 +37,10 @@ impl Reader<'_> {
             one if self.dialect.is_tolerant() => std::slice::from_ref(one),
             _ => return Err(invalid(format!("{path} must be an array"))),
         };
+        let limit = if self.is_members(attribute) { MEMBERS } else { VALUES };
+        if items.len() > limit {
+            return Err(exceeded(format!("{path} has at most {limit} values in one request")));
+        }
         let mut values: Vec<Value> = Vec::with_capacity(items.len());
         for item in items {
             if let Some(item) = self.convert_one(attribute, item, path)? {
@@ -40,7 +48,7 @@ impl Reader<'_> {
             }
         }
         remove_duplicates(&mut values);
-        keep_one_primary(&mut values, &[]);
+        keep_one_primary(&mut values, &HashSet::new());
         Ok((!values.is_empty()).then_some(Value::Array(values)))
     }
 
@@ -127,7 +135,7 @@ impl Reader<'_> {
         path: &str,
     ) -> Result<Option<Value>, Error> {
         if text.trim_start().starts_with('{') {
-            let limits = scim_edge_json::Limits { bytes: text.len(), depth: 4 };
+            let limits = scim_edge_json::Limits { bytes: text.len(), depth: 4, values: TEXT_VALUES };
             if let Ok(members) = scim_edge_json::parse_object(text.as_bytes(), limits) {
                 return self.convert_complex(attribute, &members, path);
             }
@@ -166,12 +174,12 @@ pub(crate) fn is_primary(value: &Value) -> bool {
 }
 
 /// The primary ones among values.
-pub(crate) fn primaries(values: &[Value]) -> Vec<Value> {
+pub(crate) fn primaries(values: &[Value]) -> HashSet<Value> {
     values.iter().filter(|value| is_primary(value)).cloned().collect()
 }
 
 /// At most one value is primary (RFC 7643 §2.4): the last one that was not primary `before`, else the first.
-pub(crate) fn keep_one_primary(values: &mut [Value], before: &[Value]) {
+pub(crate) fn keep_one_primary(values: &mut [Value], before: &HashSet<Value>) {
     if values.iter().filter(|value| is_primary(value)).count() < 2 {
         return;
     }

@@ -1,5 +1,6 @@
 //! RFC 7643 and RFC 7644 without a host: schemas, filters, PATCH, projection, errors, endpoints.
 
+pub mod budget;
 pub mod canonical;
 mod change;
 mod compare;
@@ -16,6 +17,7 @@ pub mod fold;
 pub mod identifier;
 pub mod instant;
 mod lexer;
+pub mod limits;
 pub mod lookup;
 pub mod member_change;
 pub mod naming;
@@ -25,6 +27,7 @@ pub mod patch;
 pub mod path;
 pub mod project;
 pub mod query;
+pub mod reference;
 pub mod relocate;
 pub mod schema;
 pub mod sort;

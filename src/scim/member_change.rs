@@ -2,11 +2,14 @@
 //! change, even where the client renames the group in the same request, as Okta does with every change.
 
 use crate::endpoint::Kind;
+use crate::error::Error;
 use crate::filter::{Filter, Literal, Operator};
+use crate::limits::{MEMBERS, exceeded};
 use crate::patch::{Operation, Patch, Verb};
 use crate::path::{AttributePath, Path};
 use crate::validate::{Place, Reader};
 use serde_json::{Map, Value};
+use std::collections::HashMap;
 
 /// A change of a group's members that needs no look at the others.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,6 +29,61 @@ pub struct MemberPlan {
     pub changes: Vec<MemberChange>,
     /// What it does to all else; to be applied to the group without its members.
     pub rest: Patch,
+}
+
+impl MemberPlan {
+    /// Refuses more members than one request may name.
+    pub fn check(&self) -> Result<(), Error> {
+        let named = |change: &MemberChange| match change {
+            MemberChange::Add(members) => members.len(),
+            MemberChange::Remove(ids) => ids.len(),
+            MemberChange::Clear => 0,
+        };
+        if self.changes.iter().map(named).fold(0, usize::saturating_add) > MEMBERS {
+            return Err(exceeded(format!("one request names at most {MEMBERS} members")));
+        }
+        Ok(())
+    }
+
+    /// A group's members after the changes; linear in both.
+    pub fn change(&self, members: Vec<Value>) -> Vec<Value> {
+        let id = |member: &Value| member.get("value").unwrap_or(member).as_str().map(str::to_owned);
+        let mut places: HashMap<String, usize> = HashMap::new();
+        for (place, member) in members.iter().enumerate() {
+            places.extend(id(member).map(|id| (id, place)));
+        }
+        let mut members: Vec<Option<Value>> = members.into_iter().map(Some).collect();
+        let at = |members: &mut Vec<Option<Value>>, place: Option<usize>| {
+            place.and_then(|place| members.get_mut(place)).and_then(Option::take)
+        };
+        for change in &self.changes {
+            match change {
+                MemberChange::Clear => {
+                    members.clear();
+                    places.clear();
+                }
+                MemberChange::Remove(ids) => {
+                    for id in ids {
+                        let place = places.remove(id);
+                        at(&mut members, place);
+                    }
+                }
+                MemberChange::Add(new) => {
+                    for member in new {
+                        let Some(id) = member.get("value").and_then(Value::as_str) else { continue };
+                        match places.get(id).and_then(|place| members.get_mut(*place)) {
+                            Some(Some(Value::Object(old))) => old.extend(member.clone()),
+                            _ => {
+                                places.insert(id.to_owned(), members.len());
+                                members.push(Some(Value::Object(member.clone())));
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        members.into_iter().flatten().collect()
+    }
 }
 
 impl Patch {

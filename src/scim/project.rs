@@ -8,7 +8,7 @@ use crate::schema::{Attribute, Returned, Schemas};
 use serde_json::{Map, Value};
 
 /// The most attributes named in one request.
-const NAMES: usize = 100;
+pub const NAMES: usize = 100;
 
 /// What a client asked to see.
 #[derive(Clone, Debug, Default)]
@@ -201,14 +201,15 @@ fn targets<'a>(
     dialect: Dialect,
 ) -> Result<Option<Vec<Target>>, Error> {
     let mut targets = None;
-    for name in names.into_iter().map(str::trim).filter(|name| !name.is_empty()) {
+    for (place, name) in names.into_iter().map(str::trim).filter(|name| !name.is_empty()).enumerate() {
         let targets = targets.get_or_insert_with(Vec::new);
-        if targets.len() >= NAMES {
+        if place >= NAMES {
             let sentence = format!("at most {NAMES} attributes can be named");
             return Err(Error::new(ScimType::InvalidValue, sentence));
         }
         let found = Kind::ALL.into_iter().find_map(|kind| target(name, schemas, kind));
         match found {
+            Some(target) if targets.contains(&target) => {}
             Some(target) => targets.push(target),
             None if dialect.is_tolerant() => {}
             None => {

@@ -3,6 +3,7 @@
 
 use crate::endpoint::Kind;
 use serde_json::{Map, Value, json};
+use std::collections::HashSet;
 use std::fmt;
 
 /// The type of an attribute (RFC 7643 §2.3).
@@ -150,7 +151,10 @@ pub struct Schema {
 }
 
 /// The most attributes of an extension, sub-attributes included.
-const ATTRIBUTES: usize = 200;
+pub const ATTRIBUTES: usize = 200;
+
+/// The longest definition of an extension, in bytes of its JSON.
+pub const DEFINITION_BYTES: usize = 128 << 10;
 
 impl Schema {
     /// The attribute of that name, in any case.
@@ -195,17 +199,25 @@ impl Schema {
             count.saturating_add(1).saturating_add(attribute.sub_attributes.len())
         });
         if count == 0 || count > ATTRIBUTES {
-            return Err(format!("a schema has 1 to {ATTRIBUTES} attributes"));
+            return Err(too_many());
         }
         Ok(schema)
     }
 }
 
+fn too_many() -> String {
+    format!("a schema has 1 to {ATTRIBUTES} attributes")
+}
+
 fn parse_attributes(items: &[Value], within: bool) -> Result<Vec<Attribute>, String> {
+    if items.len() > ATTRIBUTES {
+        return Err(too_many());
+    }
     let mut attributes: Vec<Attribute> = Vec::new();
+    let mut names = HashSet::new();
     for item in items {
         let attribute = parse_attribute(item, within)?;
-        if attributes.iter().any(|other| other.name.eq_ignore_ascii_case(&attribute.name)) {
+        if !names.insert(attribute.name.to_ascii_lowercase()) {
             return Err(format!("the attribute {} is defined twice", attribute.name));
         }
         attributes.push(attribute);

@@ -8,8 +8,9 @@
 use crate::dialect::Dialect;
 use crate::endpoint::Kind;
 use crate::error::{Error, ScimType};
+use crate::limits::check_length;
 use crate::path::AttributePath;
-use crate::schema::{Attribute, Mutability, Schemas};
+use crate::schema::{Attribute, Mutability, Schema, Schemas};
 use serde_json::{Map, Value};
 use std::collections::HashSet;
 
@@ -69,6 +70,7 @@ impl<'a> Reader<'a> {
     pub fn create(&self, body: &Map<String, Value>) -> Result<Map<String, Value>, Error> {
         let resource = self.read(body)?;
         self.check_required(&resource)?;
+        check_length(&resource, &Map::new())?;
         Ok(resource)
     }
 
@@ -87,6 +89,7 @@ impl<'a> Reader<'a> {
         self.check_immutable(&resource, old)?;
         self.keep_schemas_true(&mut resource);
         self.check_required(&resource)?;
+        check_length(&resource, old)?;
         Ok(resource)
     }
 
@@ -129,7 +132,7 @@ impl<'a> Reader<'a> {
                 };
             };
             for (member, value) in members {
-                match self.find_in(&extension.id, member) {
+                match self.find_in(extension, member) {
                     Some(place) => {
                         once(place.path())?;
                         self.put(resource, place, value)?;
@@ -164,14 +167,17 @@ impl<'a> Reader<'a> {
     }
 
     /// The attribute that a name means within an extension's object.
-    pub(crate) fn find_in(&self, urn: &str, name: &str) -> Option<Place<'a>> {
-        let path = AttributePath { urn: Some(urn.to_owned()), ..AttributePath::name(name) };
-        match name.split_once('.') {
-            Some((name, sub)) if self.dialect.is_tolerant() => {
-                self.place(&AttributePath { name: name.into(), sub: Some(sub.into()), ..path })
-            }
-            _ => self.place(&path),
-        }
+    pub(crate) fn find_in(&self, extension: &'a Schema, name: &str) -> Option<Place<'a>> {
+        let (name, sub) = match name.split_once('.') {
+            Some((name, sub)) if self.dialect.is_tolerant() => (name, Some(sub)),
+            _ => (name, None),
+        };
+        let attribute = extension.attribute(name)?;
+        let sub = match sub {
+            Some(sub) => Some(attribute.sub(sub)?),
+            None => None,
+        };
+        Some(Place { extension: Some(&extension.id), attribute, sub })
     }
 
     /// The attribute that a path means.
@@ -193,6 +199,11 @@ impl<'a> Reader<'a> {
             },
             _ => value,
         }
+    }
+
+    /// Whether an attribute holds a group's members, which are many.
+    pub(crate) fn is_members(&self, attribute: &Attribute) -> bool {
+        self.kind == Kind::Group && attribute.name == "members"
     }
 
     pub(crate) fn unknown(&self, name: &str) -> Result<(), Error> {

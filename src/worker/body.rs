@@ -15,6 +15,9 @@ use worker::ByteStream;
 /// connection again, which the host would end otherwise. `refuse.js` has the same bound.
 const REST: usize = 8 << 20;
 
+/// From how many bytes on a body counts twice.
+const LONG: usize = 1 << 20;
+
 /// How long a body that is not short may take, in milliseconds.
 const TIME_LIMIT_MS: u32 = 30_000;
 
@@ -111,7 +114,7 @@ impl Body {
     async fn add(&mut self, chunk: &[u8]) -> Result<(), BodyError> {
         let length = self.bytes.len().saturating_add(chunk.len());
         for _ in 0..ATTEMPTS {
-            if self.room.grow_to(length) {
+            if self.room.grow_to(weighed(length)) {
                 if self.bytes.is_empty() {
                     self.bytes.reserve(chunk.len());
                 } else if length > self.bytes.capacity() {
@@ -127,6 +130,11 @@ impl Body {
         }
         Err(BodyError::Busy)
     }
+}
+
+/// A long body counts twice: it is kept once more while its JSON is read.
+fn weighed(length: usize) -> usize {
+    if length > LONG { length.saturating_mul(2) } else { length }
 }
 
 /// Reads a request's body of at most `limit` bytes: what it announces is not believed.

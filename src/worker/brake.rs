@@ -14,7 +14,7 @@ use scim_edge_scim::error::{Error as ScimError, ScimType};
 use serde_json::{Value, json};
 use worker::Result;
 
-const BODY: JsonLimits = JsonLimits { bytes: 4096, depth: 4 };
+const BODY: JsonLimits = JsonLimits { bytes: 4096, depth: 4, values: 100 };
 
 /// The most removals that are let through by their number.
 const MOST: i64 = 1_000_000;

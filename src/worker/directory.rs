@@ -13,7 +13,7 @@ use crate::deletion;
 use crate::environment::{Environment, new_uuid, now_ms};
 use crate::gate::used_before;
 use crate::guard::guard;
-use crate::http::{BODY_LIMIT, Headers, Request, Response, SCIM_JSON, answer, run, scim_error};
+use crate::http::{Headers, Request, Response, SCIM_JSON, answer, run, scim_error};
 use crate::journal::Journal;
 use crate::lock::Locks;
 use crate::log;
@@ -35,10 +35,12 @@ use scim_edge_directory::table_set::TableSet;
 use scim_edge_policy::mode::Mode;
 use scim_edge_policy::operation::needed;
 use scim_edge_policy::route::Route;
+use scim_edge_scim::budget::Budget;
 use scim_edge_scim::dialect::Dialect;
 use scim_edge_scim::discovery::Features;
 use scim_edge_scim::endpoint::{Endpoint, Kind};
 use scim_edge_scim::error::Error as ScimError;
+use scim_edge_scim::limits::of_body;
 use serde::{Deserialize, Serialize};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -240,7 +242,8 @@ impl Directory {
         let incoming = match incoming(&request, endpoint, call, request_id.clone(), took_ms).await? {
             Ok(incoming) => incoming,
             Err(error) => {
-                let mut response = scim_error(&error, &[])?;
+                let wait: &[_] = if error.status == 503 { &[("retry-after", "1")] } else { &[] };
+                let mut response = scim_error(&error, wait)?;
                 log::mark(&mut response, &request_id, None)?;
                 return Ok(response);
             }
@@ -287,6 +290,7 @@ impl Directory {
         let begun = self.begin(incoming, settings)?;
         let response = match &settings.origin_url {
             _ if is_tried => self.shadowed(incoming, settings),
+            None if incoming.endpoint == Endpoint::Bulk => self.bulk(incoming, settings, None).await,
             None => {
                 let scan = Scan::default();
                 let response = loop {
@@ -314,7 +318,22 @@ impl Directory {
         settings: &DirectorySettings,
         method: &str,
     ) -> Result<ScimResponse> {
-        self.local(incoming, settings, method, |store, request| store.respond(request))
+        self.local(incoming, settings, method, &Budget::of_request(), |store, request| store.respond(request))
+    }
+
+    /// Answers an operation of a bulk request, which share a budget. What the request itself has created need not
+    /// be kept when it is deleted again.
+    pub(crate) fn local_part(
+        &self,
+        incoming: &Incoming,
+        settings: &DirectorySettings,
+        budget: &Budget,
+        keep_deleted: bool,
+    ) -> Result<ScimResponse> {
+        self.local(incoming, settings, &incoming.method, budget, |store, request| {
+            let keep_deleted = request.keep_deleted && keep_deleted;
+            store.respond(&ScimRequest { is_part: true, keep_deleted, ..*request })
+        })
     }
 
     /// Answers from the tables, or does a part of the work of a scan: others are to be let in then.
@@ -325,7 +344,10 @@ impl Directory {
         scan: &Scan,
     ) -> Result<Option<ScimResponse>> {
         let method = &incoming.method;
-        self.local(incoming, settings, method, |store, request| store.respond_in_turns(request, Some(scan)))
+        let budget = Budget::of_request();
+        self.local(incoming, settings, method, &budget, |store, request| {
+            store.respond_in_turns(request, Some(scan))
+        })
     }
 
     pub(crate) fn local<T>(
@@ -333,6 +355,7 @@ impl Directory {
         incoming: &Incoming,
         settings: &DirectorySettings,
         method: &str,
+        budget: &Budget,
         ask: impl FnOnce(&Store, &ScimRequest<'_>) -> T,
     ) -> Result<T> {
         let header = |name: &str| incoming.headers.get(name).ok().flatten();
@@ -356,6 +379,8 @@ impl Directory {
             unique_group_names: settings.unique_group_names,
             unknown_members: settings.unknown_members,
             guard: guard(incoming, settings),
+            budget,
+            is_part: false,
             now_ms: now_ms(),
             // Without randomness no identifier is unique; an empty one is refused by the unique index.
             new_id: &|| new_uuid().unwrap_or_default(),
@@ -455,9 +480,10 @@ async fn incoming(
     took_ms: Vec<u32>,
 ) -> Result<std::result::Result<Incoming, ScimError>> {
     let Some(endpoint) = endpoint else { return Ok(Err(ScimError::not_found("This path"))) };
-    let body = match read(request.body(), BODY_LIMIT).await {
+    let limit = of_body(&endpoint).bytes;
+    let body = match read(request.body(), limit).await {
         Ok(body) => body,
-        Err(error) => return Ok(Err(error.scim_error(BODY_LIMIT))),
+        Err(error) => return Ok(Err(error.scim_error(limit))),
     };
     Ok(Ok(Incoming {
         call,

@@ -14,6 +14,7 @@ use scim_edge_directory::brake::{Guard, Limits, Removal, Reserved, Stop};
 use scim_edge_directory::message::{BRAKE, REFUSED_BY, Response as ScimResponse};
 use scim_edge_directory::shadow::Effect;
 use scim_edge_policy::mode::Mode;
+use scim_edge_scim::budget::Budget;
 use scim_edge_scim::endpoint::{Endpoint, Kind};
 use scim_edge_scim::error::Error as ScimError;
 use serde_json::{Map, Value};
@@ -69,7 +70,9 @@ impl Directory {
 
     /// The answer to a write on the tables, which stay as they are.
     fn tried(&self, incoming: &Incoming, settings: &DirectorySettings) -> Result<ScimResponse> {
-        self.local(incoming, settings, &incoming.method, |store, request| store.shadow(request))
+        self.local(incoming, settings, &incoming.method, &Budget::of_request(), |store, request| {
+            store.shadow(request)
+        })
     }
 
     /// Holds a write that is about to leave for the origin to what its caller may remove. The removal that was
@@ -111,7 +114,9 @@ impl Directory {
             return Ok(None);
         }
         let effect =
-            self.local(incoming, settings, &incoming.method, |store, request| store.effect(request))?;
+            self.local(incoming, settings, &incoming.method, &Budget::of_request(), |store, request| {
+                store.effect(request)
+            })?;
         Ok(match effect {
             Effect::Removes(removal) => Some(removal),
             Effect::RemovesNothing => None,

@@ -8,6 +8,7 @@ use crate::call;
 use crate::log::REQUEST_ID;
 use scim_edge_policy::hop;
 use scim_edge_scim::error::Error as ScimError;
+use scim_edge_scim::limits::BODY;
 use std::future::Future;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
@@ -49,8 +50,8 @@ pub(crate) const NOTHING_RUNS: &str = "default-src 'none'";
 /// The media type of SCIM messages (RFC 7644 §3.1).
 pub(crate) const SCIM_JSON: &str = "application/scim+json";
 
-/// The longest request body, in bytes.
-pub(crate) const BODY_LIMIT: usize = 1 << 20;
+/// The longest request body, in bytes, but for groups ([`scim_edge_scim::limits`]).
+pub(crate) const BODY_LIMIT: usize = BODY.bytes;
 
 /// The longest text that crosses in one piece; RPC has a limit of 32 MiB.
 const REPLY_BYTES: usize = 1 << 20;

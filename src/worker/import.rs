@@ -39,13 +39,13 @@ use worker::Result;
 /// The longest chunk, and line, in bytes; and how many lines a chunk has.
 const CHUNK: usize = 2 << 20;
 const LINES: usize = 2_000;
-const LINE: Limits = Limits { bytes: CHUNK, depth: 40 };
+const LINE: Limits = Limits { bytes: CHUNK, depth: 40, values: 200_000 };
 
 /// The longest signed manifest, in bytes.
 const MANIFEST: usize = 8 << 10;
 
 /// The longest body of a commit.
-const COMMIT: Limits = Limits { bytes: 4 << 10, depth: 2 };
+const COMMIT: Limits = Limits { bytes: 4 << 10, depth: 2, values: 100 };
 
 /// How many lines of configuration an import has at most: more than an account can have things.
 const CONFIGURATION: u64 = 5_000;

@@ -1,7 +1,7 @@
 //! What a Directory object writes down beside its answers: the audit of its writes and its activity.
 //!
 //! A write that is answered from the tables alone is written down in the same turn, which storage commits
-//! as one. One that goes to an origin is written down before it leaves, with an outcome that is unknown, and
+//! as one. One that takes more turns, since it goes to an origin or has many parts, is written down before, with an outcome that is unknown, and
 //! again when it is answered: an object that is stopped in between leaves the entry as it is.
 
 use crate::aside::{Aside, Question, Refused};
@@ -45,14 +45,15 @@ pub(crate) struct Begun {
 }
 
 impl Directory {
-    /// Begins a request: a write that will leave for the origin is written down.
+    /// Begins a request: a write that takes more turns than one is written down.
     pub(crate) fn begin(&self, incoming: &Incoming, settings: &DirectorySettings) -> Result<Option<Begun>> {
         let Some(operation) = Operation::of(&incoming.method, &incoming.endpoint) else { return Ok(None) };
         if operation.effect == Effect::Read {
             return Ok(None);
         }
         let mut begun = Begun { operation: operation.name, at: now_ms(), entry: None };
-        if settings.origin_url.is_some() && incoming.call.mode != Mode::Shadow {
+        let has_turns = settings.origin_url.is_some() || incoming.endpoint == Endpoint::Bulk;
+        if has_turns && incoming.call.mode != Mode::Shadow {
             let entry = Entry {
                 status: 0,
                 outcome: Outcome::Unknown,

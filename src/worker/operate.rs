@@ -4,7 +4,7 @@ use crate::body::read;
 use crate::call::Call;
 use crate::directory::{Directory, internal};
 use crate::environment::now_ms;
-use crate::http::{BODY_LIMIT, Request, Response, answer, scim_error};
+use crate::http::{Request, Response, answer, scim_error};
 use crate::origin::{Origin, Side, Trace};
 use crate::plan::host;
 use crate::replica::Reread;
@@ -21,6 +21,7 @@ use scim_edge_policy::permission::Permissions;
 use scim_edge_scim::endpoint::Kind;
 use scim_edge_scim::error::{Error as ScimError, ScimType};
 use scim_edge_scim::identifier::is_path_segment;
+use scim_edge_scim::limits::{BODY, read_object};
 use serde_json::{Map, Value, json};
 use std::rc::Rc;
 use worker::Result;
@@ -351,10 +352,8 @@ fn named(one: &Value) -> Option<&str> {
 
 /// A call's body: a JSON object within limits.
 pub(crate) async fn body(request: &Request) -> std::result::Result<Map<String, Value>, ScimError> {
-    let text = read(request.body(), BODY_LIMIT).await.map_err(|error| error.scim_error(BODY_LIMIT))?;
-    let limits = scim_edge_json::Limits { bytes: BODY_LIMIT, depth: 32 };
-    scim_edge_json::parse_object(&text, limits)
-        .map_err(|error| ScimError::new(ScimType::InvalidSyntax, error.to_string()))
+    let text = read(request.body(), BODY.bytes).await.map_err(|error| error.scim_error(BODY.bytes))?;
+    read_object(&text, BODY)
 }
 
 async fn resources(request: &Request) -> std::result::Result<Vec<Value>, ScimError> {

@@ -26,7 +26,7 @@ use std::rc::Rc;
 use worker::{Context, Result};
 
 /// The longest body of a call that the Worker answers itself: a token and room around it.
-const BODY: Limits = Limits { bytes: 32 << 10, depth: 4 };
+const BODY: Limits = Limits { bytes: 32 << 10, depth: 4, values: 1_000 };
 
 /// The code of a call that the mode of its service account does not let through.
 const MODE: &str = "mode";

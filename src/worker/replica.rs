@@ -25,7 +25,8 @@ use scim_edge_directory::deleted::{Deletion, Source};
 use scim_edge_directory::replica::Comparison;
 use scim_edge_policy::hop::{self, is_own_account};
 use scim_edge_scim::endpoint::{Endpoint, Kind};
-use scim_edge_scim::error::{Error as ScimError, ScimType};
+use scim_edge_scim::error::Error as ScimError;
+use scim_edge_scim::limits;
 use scim_edge_scim::relocate::{relocate, relocate_url};
 use serde_json::{Map, Value};
 use std::rc::Rc;
@@ -73,7 +74,7 @@ impl Directory {
             Endpoint::Bulk if !self.features(settings)?.bulk => {
                 scim_error(&ScimError::status(501, "Bulk requests are turned off"), &[])
             }
-            Endpoint::Bulk => self.bulk(incoming, settings, &origin).await,
+            Endpoint::Bulk => self.bulk(incoming, settings, Some(&origin)).await,
             _ if is_read(incoming) => self.read(incoming, settings, &origin).await,
             _ => self.write(incoming, settings, &origin).await,
         }
@@ -458,9 +459,7 @@ pub(crate) fn read_body(incoming: &Incoming) -> std::result::Result<Map<String, 
     if !matches!(media_type.as_str(), "" | SCIM_JSON | "application/json") {
         return Err(ScimError::status(415, "the body must be application/scim+json"));
     }
-    let limits = scim_edge_json::Limits { bytes: crate::http::BODY_LIMIT, depth: 32 };
-    scim_edge_json::parse_object(&incoming.body, limits)
-        .map_err(|error| ScimError::new(ScimType::InvalidSyntax, error.to_string()))
+    limits::read_object(&incoming.body, limits::of_body(&incoming.endpoint))
 }
 
 /// The body with the origin's URLs in the place of the gateway's; untouched where it has none.

@@ -13,6 +13,7 @@ use scim_edge_scim::dialect::Dialect;
 use scim_edge_scim::endpoint::{Endpoint, Kind, segments};
 use scim_edge_scim::evaluate::Matcher;
 use scim_edge_scim::filter::{Filter, MAX_BYTES};
+use scim_edge_scim::limits::{BODY, OPERATIONS};
 use scim_edge_scim::parser::Options;
 use scim_edge_scim::patch::{Patch, SCHEMA};
 use scim_edge_scim::path::{AttributePath, Path};
@@ -30,7 +31,7 @@ const WORDS: &[&str] = &[
     "emails", "urn:", "/", "..",
 ];
 
-const LIMITS: Limits = Limits { bytes: 1 << 20, depth: 32 };
+const LIMITS: Limits = BODY;
 
 /// What is damaged, and how to have it again.
 #[derive(Clone, Copy)]
@@ -316,8 +317,12 @@ fn growth_ends_at_a_limit() {
         ("escapes in a query", 32_768, Box::new(|n| query(&format!("a={}", "%41".repeat(n))))),
         ("[ in JSON", LIMITS.depth, Box::new(|n| text(&wrapped("[", "1", "]", n)))),
         ("{ in JSON", LIMITS.depth, Box::new(|n| text(&wrapped("{\"a\":", "1", "}", n)))),
-        ("items in JSON", LIMITS.bytes / 2, Box::new(|n| text(&format!("[{}1]", "1,".repeat(n))))),
-        ("operations", 1000, Box::new(|n| patch(&vec![r#"{"op":"remove","path":"title"}"#; n].join(",")))),
+        ("items in JSON", LIMITS.values, Box::new(|n| text(&format!("[{}1]", "1,".repeat(n))))),
+        (
+            "operations",
+            OPERATIONS,
+            Box::new(|n| patch(&vec![r#"{"op":"remove","path":"title"}"#; n].join(","))),
+        ),
     ];
     for (way, limit, takes) in ways {
         assert!(takes(1), "one of {way}");

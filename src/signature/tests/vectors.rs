@@ -74,7 +74,7 @@ fn third_party_tokens() {
 
 #[test]
 fn json_parsing() {
-    let limits = scim_edge_json::Limits { bytes: 1 << 20, depth: 100 };
+    let limits = scim_edge_json::Limits { bytes: 1 << 20, depth: 100, values: 1 << 20 };
     let Ok(files) = std::fs::read_dir(folder().join("jsontestsuite/test_parsing")) else {
         println!("SKIPPED: the JSON parsing vectors were not found");
         return;

@@ -16,6 +16,7 @@ use scim_edge_directory::Directory;
 use scim_edge_directory::brake::Guard;
 use scim_edge_directory::message::{Request, Response};
 use scim_edge_directory::sql::{Bind, Cell, Row, Sql, SqlError};
+use scim_edge_scim::budget::Budget;
 use scim_edge_scim::dialect::{Dialect, UnknownMembers};
 use scim_edge_scim::endpoint::{Endpoint, segments};
 use serde_json::Value;
@@ -137,6 +138,8 @@ impl<'a> Client<'a> {
             unique_group_names: self.unique_group_names,
             unknown_members: self.unknown_members,
             guard: self.guard.get(),
+            budget: &Budget::of_request(),
+            is_part: false,
             now_ms: self.clock.get(),
             new_id: &|| {
                 self.ids.set(self.ids.get() + 1);
