@@ -68,10 +68,14 @@ function header(headers, wanted) {
   return values.length > 0 ? values.join(", ") : undefined;
 }
 
-/** What the Wasm is asked: a method, a URL and two headers; or an operation, nothing, and a token. */
+/** Headers by which some frameworks take a request for one of another method. */
+const OVERRIDES = ["X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override"];
+
+/** What the Wasm is asked: a method, a URL, two headers and whether others name a method; or an operation, nothing, and a token. */
 function asked({ method, url, headers, operation, token }) {
-  if (operation !== undefined) return [String(operation), undefined, String(token)];
-  return [String(method), String(url), header(headers, "Authorization"), header(headers, "DPoP")];
+  if (operation !== undefined) return [String(operation), undefined, String(token), undefined, false];
+  const overridden = OVERRIDES.some((name) => header(headers, name) !== undefined);
+  return [String(method), String(url), header(headers, "Authorization"), header(headers, "DPoP"), overridden];
 }
 
 /** What must not be changed, since the next request may get it too. */

@@ -48,6 +48,11 @@ export type KeyLoader = (wanted: { url?: string; issuer?: string; kid?: string }
 export interface PolicyOptions {
   /** The account's identifier: requests below the gateway's paths must name it. */
   account?: string;
+  /**
+   * The path that all of SCIM is below, like `/scim/v2`: requests to other paths are refused (404). Without it a
+   * request is judged by the end of its path.
+   */
+  base?: string;
   settings?: TokenSettings;
   /** By name; up to 20. */
   rules?: Record<string, TrustRule>;
@@ -59,7 +64,7 @@ export interface PolicyOptions {
    * minutes), used for up to a day while the issuer cannot be reached; what a function returns is not.
    */
   keys?: JwkSet | string | URL | KeyLoader;
-  /** Milliseconds since the epoch. */
+  /** Milliseconds since the epoch. Whatever else it returns, nothing is permitted (503, `clock_not_usable`). */
   now?: () => number;
   /** A WebCrypto instead of the host's. */
   crypto?: { subtle: object };
@@ -68,7 +73,13 @@ export interface PolicyOptions {
   fetch?: typeof globalThis.fetch;
 }
 
-/** An HTTP request, or an operation (`user.list`, `group.patch`, `bulk`, …) and a token. */
+/**
+ * An HTTP request as it came, or an operation by its name. A request that two servers could read differently is
+ * refused (400, `ambiguous_request`): dot segments in any encoding, encoded slashes, backslashes, control characters,
+ * a scheme within the path, a header that names another method. A bulk request needs the permissions of everything
+ * it could do.
+ * Operations are `user.list`, `group.patch`, `bulk`, …
+ */
 export type AuthorizationRequest =
   | {
       method: string;

@@ -1,13 +1,18 @@
 //! A decision about one request: whose it is, what it does, whether it may.
+//!
+//! Another program carries the request out. INVARIANT: whatever that program may take the request for, the caller has
+//! the permissions of it: a target or a method that can be read in two ways is refused, and a bulk request, whose
+//! operations are not seen here, needs the permissions of all that it could do.
 
 use crate::engine::Engine;
 use scim_edge_account::published::Published;
 use scim_edge_policy::credentials::Credentials;
 use scim_edge_policy::dpop::{self, Proof, Shown};
-use scim_edge_policy::operation::Operation;
+use scim_edge_policy::operation::{Operation, needed_for_any};
 use scim_edge_policy::permission::Permissions;
 use scim_edge_policy::refusal::{Reason, Refusal};
 use scim_edge_policy::route::Route;
+use scim_edge_policy::target::split;
 use scim_edge_policy::token_cache::{Known, Settings, TokenCache};
 use scim_edge_policy::verify::Host;
 use scim_edge_scim::endpoint::{Endpoint, Kind, segments};
@@ -25,7 +30,13 @@ const REALM: &str = "scim-edge";
 /// What is asked.
 pub(crate) enum Request {
     /// An HTTP request, with the values of two of its headers.
-    Http { method: String, url: String, authorization: Option<String>, dpop: Option<String> },
+    Http {
+        method: String,
+        url: String,
+        authorization: Option<String>,
+        dpop: Option<String>,
+        overridden: bool,
+    },
     /// An operation by name, and a token.
     Operation { name: String, token: String },
 }
@@ -37,9 +48,10 @@ impl Request {
             Self::Operation { token, .. } => {
                 Ok((token, Shown { bound: false, proof: None, method: "", url: "" }))
             }
-            Self::Http { method, url, authorization, dpop } => {
+            Self::Http { method, url, authorization, dpop, .. } => {
                 let shown = |bound| Shown { bound, proof: dpop.as_deref(), method, url };
-                match Credentials::of(authorization.as_deref(), target(url).1)? {
+                let query = url.split_once('?').map_or("", |(_, query)| query);
+                match Credentials::of(authorization.as_deref(), query)? {
                     Credentials::Token(token) => Ok((token, shown(false))),
                     Credentials::Bound(token) => Ok((token, shown(true))),
                     Credentials::ApiKey(_) => {
@@ -50,12 +62,18 @@ impl Request {
         }
     }
 
-    fn operation(&self, published: &Published) -> Result<Operation, ScimError> {
+    fn operation(&self, account: &Account) -> Result<Operation, ScimError> {
         match self {
             Self::Operation { name, .. } => OPERATIONS
                 .with(|all| all.get(name.as_str()).copied())
                 .ok_or_else(|| ScimError::not_found("This operation")),
-            Self::Http { method, url, .. } => operation(published, method, target(url).0),
+            Self::Http { overridden: true, .. } => {
+                Err(ScimError::status(400, "a header of the request names another method"))
+            }
+            Self::Http { method, url, .. } => {
+                let (path, _) = split(url).map_err(|sentence| ScimError::status(400, sentence))?;
+                account.operation(method, path)
+            }
         }
     }
 }
@@ -90,19 +108,40 @@ thread_local! {
     static OPERATIONS: HashMap<&'static str, Operation> = operations();
 }
 
-/// The decisions about one token that permit: by operation, frozen.
-type Decisions = RefCell<Vec<(&'static str, JsValue)>>;
+/// The decisions about one token that permit: by operation, frozen. Operations of one name can need different
+/// permissions.
+type Decisions = RefCell<Vec<(Operation, JsValue)>>;
 
 /// An account's policy at work.
 pub(crate) struct Account {
     pub(crate) published: Published,
     pub(crate) engine: Rc<Engine>,
+    /// The segments of the path that all of SCIM is below, where it is known.
+    base: Option<Vec<String>>,
     tokens: TokenCache<Decisions>,
 }
 
 impl Account {
-    pub(crate) fn new(published: Published, engine: Engine) -> Self {
-        Self { published, engine: Rc::new(engine), tokens: TokenCache::default() }
+    pub(crate) fn new(published: Published, base: Option<Vec<String>>, engine: Engine) -> Self {
+        Self { published, engine: Rc::new(engine), base, tokens: TokenCache::default() }
+    }
+
+    /// The operation of a SCIM request: below the base; or where none is known below the gateway's paths, of this
+    /// account, or below any other path, by the segments that are SCIM's.
+    fn operation(&self, method: &str, path: &str) -> Result<Operation, ScimError> {
+        let endpoint = match (&self.base, Route::parse(path)?) {
+            (Some(base), _) => {
+                let all = segments(path)?;
+                all.strip_prefix(base.as_slice()).and_then(Endpoint::from_segments)
+            }
+            (None, Some(Route::Scim(route))) if route.account != self.published.account => None,
+            (None, Some(Route::Scim(route))) => route.endpoint,
+            (None, _) => below_any_base(&segments(path)?),
+        };
+        let endpoint = endpoint.ok_or_else(|| ScimError::not_found("This path"))?;
+        let operation = Operation::of(method, &endpoint)
+            .ok_or_else(|| ScimError::status(405, "This path does not have that method"))?;
+        Ok(if endpoint == Endpoint::Bulk { of_unknown_parts(operation) } else { operation })
     }
 
     fn settings(&self) -> Settings<'_> {
@@ -113,6 +152,9 @@ impl Account {
     pub(crate) fn known(&self, request: &Request) -> Option<JsValue> {
         let (token, shown) = request.token().ok()?;
         let known = self.verified(token)?;
+        if !self.engine.has_time() {
+            return None;
+        }
         let is_bearers = !shown.bound && known.verified.bound_to().is_none();
         is_bearers.then(|| self.permit(&known, request, None))
     }
@@ -125,6 +167,12 @@ impl Account {
 
     /// Decides. Whatever fails on the way is a refusal.
     pub(crate) async fn decide<H: Host>(&self, host: &H, request: &Request) -> JsValue {
+        if !self.engine.has_time() {
+            let error =
+                ScimError::status(503, "The access token cannot be checked at the moment: try again later");
+            let detail = "now() must return milliseconds since the epoch";
+            return text(&error_answer(&error, "clock_not_usable", detail));
+        }
         match self.believe(host, request).await {
             Ok((known, proof)) => self.permit(&known, request, proof.as_ref()),
             Err(refusal) => text(&refused(&refusal)),
@@ -148,13 +196,16 @@ impl Account {
 
     /// Whether the caller that a token stands for may do what is asked.
     fn permit(&self, known: &Known<Decisions>, request: &Request, proof: Option<&Proof>) -> JsValue {
-        let operation = match request.operation(&self.published) {
+        let operation = match request.operation(self) {
             Ok(operation) => operation,
-            Err(error) => return text(&error_answer(&error, "unknown_operation", &error.detail)),
+            Err(error) => {
+                let reason = if error.status == 400 { "ambiguous_request" } else { "unknown_operation" };
+                return text(&error_answer(&error, reason, &error.detail));
+            }
         };
         let before = || {
             let decisions = known.beside.borrow();
-            decisions.iter().find(|(name, _)| *name == operation.name).map(|(_, decision)| decision.clone())
+            decisions.iter().find(|(known, _)| *known == operation).map(|(_, decision)| decision.clone())
         };
         if let (None, Some(decision)) = (proof, before()) {
             return decision;
@@ -182,7 +233,7 @@ impl Account {
         let decision = serde_json::to_string(&decision).unwrap_or_default();
         let decision = self.engine.host.frozen(&decision);
         if proof.is_none() {
-            known.beside.borrow_mut().push((operation.name, decision.clone()));
+            known.beside.borrow_mut().push((operation, decision.clone()));
         }
         decision
     }
@@ -192,28 +243,9 @@ fn text(value: &Value) -> JsValue {
     JsValue::from_str(&value.to_string())
 }
 
-/// Path and query of a URL or of a request target.
-fn target(url: &str) -> (&str, &str) {
-    let url = url.split('#').next().unwrap_or_default();
-    let (whole, query) = url.split_once('?').unwrap_or((url, ""));
-    let path = match whole.split_once("://") {
-        Some((_, rest)) => rest.find('/').and_then(|slash| rest.get(slash..)).unwrap_or("/"),
-        None => whole,
-    };
-    (path, query)
-}
-
-/// The operation of a SCIM request: below the gateway's paths, of this account; below any other path, by
-/// the segments that are SCIM's.
-fn operation(published: &Published, method: &str, path: &str) -> Result<Operation, ScimError> {
-    let endpoint = match Route::parse(path)? {
-        Some(Route::Scim(route)) if route.account != published.account => None,
-        Some(Route::Scim(route)) => route.endpoint,
-        _ => below_any_base(&segments(path)?),
-    };
-    let endpoint = endpoint.ok_or_else(|| ScimError::not_found("This path"))?;
-    Operation::of(method, &endpoint)
-        .ok_or_else(|| ScimError::status(405, "This path does not have that method"))
+/// A bulk request, of whose operations only their number is bounded.
+fn of_unknown_parts(bulk: Operation) -> Operation {
+    Operation { needs: bulk.needs.union(needed_for_any()), ..bulk }
 }
 
 /// The endpoint that the end of a path names; the longest end that names one but the root.
@@ -233,9 +265,11 @@ fn operations() -> HashMap<&'static str, Operation> {
     let all = endpoints.iter().flat_map(|endpoint| methods.map(|method| Operation::of(method, endpoint)));
     let mut named = HashMap::new();
     for operation in all.flatten() {
-        // Of several with a name, the first: `me` is a read.
-        named.entry(operation.name).or_insert(operation);
+        // Of several with a name, all that any of them needs: `me` may be a write.
+        let entry = named.entry(operation.name).or_insert(operation);
+        entry.needs = entry.needs.union(operation.needs);
     }
+    named.entry("bulk").and_modify(|bulk| *bulk = of_unknown_parts(*bulk));
     named
 }
 

@@ -56,6 +56,11 @@ pub(crate) enum Keys {
     Loaded,
 }
 
+/// Whether a number can be milliseconds since the epoch: seconds are not, nor is what JavaScript has no date for.
+fn is_time(now: f64) -> bool {
+    (1e11..=8.64e15).contains(&now)
+}
+
 /// A policy's keys.
 pub(crate) struct Engine {
     pub(crate) host: JsHost,
@@ -72,11 +77,17 @@ impl Engine {
         Self { host, keys, development, fetched: RefCell::default(), read: RefCell::default(), webcrypto }
     }
 
-    /// Milliseconds since the epoch.
+    /// Milliseconds since the epoch; the end of time where the host's clock tells none, so that no token is valid.
     // A JavaScript time is a whole number far below 2^53.
     #[allow(clippy::cast_possible_truncation)]
     pub(crate) fn now_ms(&self) -> i64 {
-        self.host.now() as i64
+        let now = self.host.now();
+        if is_time(now) { now as i64 } else { i64::MAX }
+    }
+
+    /// Whether the host's clock can be used.
+    pub(crate) fn has_time(&self) -> bool {
+        is_time(self.host.now())
     }
 
     /// Whether a key is still among those of a rule's source; what a loader has only it can tell.

@@ -12,8 +12,10 @@ use scim_edge_policy::explanation::Explanation;
 use scim_edge_policy::key_set::KeySet;
 use scim_edge_policy::mode::Mode;
 use scim_edge_policy::permission::{Permission, Permissions, built_in_role};
+use scim_edge_policy::target::split;
 use scim_edge_policy::url::check;
 use scim_edge_policy::verify::{Host, KeysUnavailable, at_once};
+use scim_edge_scim::endpoint::segments;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -28,17 +30,23 @@ const SETTINGS: Limits = Limits { bytes: 1 << 20, depth: 16, values: 50_000 };
 pub struct Policy(Rc<Account>);
 
 /// What is asked, as JavaScript passes it: a method, a URL, and the values of the headers `Authorization` and
-/// `DPoP`; or without a URL the name of an operation and a token.
-fn request(what: String, url: Option<String>, shown: Option<String>, dpop: Option<String>) -> Request {
+/// `DPoP`, and whether another header names another method; or without a URL the name of an operation and a token.
+fn request(
+    what: String,
+    url: Option<String>,
+    shown: Option<String>,
+    dpop: Option<String>,
+    overridden: bool,
+) -> Request {
     match url {
-        Some(url) => Request::Http { method: what, url, authorization: shown, dpop },
+        Some(url) => Request::Http { method: what, url, authorization: shown, dpop, overridden },
         None => Request::Operation { name: what, token: shown.unwrap_or_default() },
     }
 }
 
 #[wasm_bindgen]
 impl Policy {
-    /// Reads `{"account"?, "settings"?: {identifier: value}, "rules"?: {name: rule}, "serviceAccounts":
+    /// Reads `{"account"?, "base"?, "settings"?: {identifier: value}, "rules"?: {name: rule}, "serviceAccounts":
     /// {identifier: role or [permission]}}`. In development, URLs may name loopback addresses. The keys of
     /// rules without their own are `given` as the text of a JWK Set, or fetched from one `url`, or loaded
     /// by the host where it `loads` them, or fetched from where each rule says. Throws an error text.
@@ -52,7 +60,7 @@ impl Policy {
         loads: bool,
     ) -> Result<Policy, JsValue> {
         let wrong = |sentence: String| JsValue::from_str(&failed("invalid_settings", sentence).to_string());
-        let published = read(settings, development).map_err(wrong)?;
+        let (published, base) = read(settings, development).map_err(wrong)?;
         let keys = match (given, url, loads) {
             (Some(text), _, _) => Keys::Given(
                 KeySet::parse(text.as_bytes())
@@ -66,7 +74,7 @@ impl Policy {
             (None, None, true) => Keys::Loaded,
             (None, None, false) => Keys::Fetched(None),
         };
-        Ok(Self(Rc::new(Account::new(published, Engine::new(host, keys, development)))))
+        Ok(Self(Rc::new(Account::new(published, base, Engine::new(host, keys, development)))))
     }
 
     /// Decides about a request, with WebCrypto: a frozen decision, or the text of one that refuses; at once
@@ -77,8 +85,9 @@ impl Policy {
         url: Option<String>,
         shown: Option<String>,
         dpop: Option<String>,
+        overridden: bool,
     ) -> JsValue {
-        let request = request(what, url, shown, dpop);
+        let request = request(what, url, shown, dpop, overridden);
         if let Some(decision) = self.0.known(&request) {
             return decision;
         }
@@ -95,8 +104,9 @@ impl Policy {
         url: Option<String>,
         shown: Option<String>,
         dpop: Option<String>,
+        overridden: bool,
     ) -> JsValue {
-        let request = request(what, url, shown, dpop);
+        let request = request(what, url, shown, dpop, overridden);
         if let Some(decision) = self.0.known(&request) {
             return decision;
         }
@@ -123,10 +133,13 @@ impl Policy {
     }
 }
 
-fn read(text: &str, development: bool) -> Result<Published, String> {
+/// An account, and the segments of the path that its SCIM is below.
+type Read = (Published, Option<Vec<String>>);
+
+fn read(text: &str, development: bool) -> Result<Read, String> {
     let settings =
         scim_edge_json::parse_object(text.as_bytes(), SETTINGS).map_err(|error| error.to_string())?;
-    let known = ["account", "settings", "rules", "serviceAccounts"];
+    let known = ["account", "base", "settings", "rules", "serviceAccounts"];
     if let Some(unknown) = settings.keys().find(|name| !known.contains(&name.as_str())) {
         return Err(format!("{unknown} is not one of {}", known.join(", ")));
     }
@@ -173,7 +186,20 @@ fn read(text: &str, development: bool) -> Result<Published, String> {
     if published.rules.is_empty() {
         return Err("there is no trust rule: the four settings of tokens, or rules, are needed".to_owned());
     }
-    Ok(published)
+    Ok((published, base(&settings)?))
+}
+
+fn base(settings: &Map<String, Value>) -> Result<Option<Vec<String>>, String> {
+    let path = match settings.get("base") {
+        None | Some(Value::Null) => return Ok(None),
+        Some(Value::String(path)) => path,
+        Some(_) => return Err("base must be a path".to_owned()),
+    };
+    let is_path = path.starts_with('/') && split(path).is_ok_and(|(_, query)| query.is_empty());
+    match segments(path) {
+        Ok(segments) if is_path => Ok(Some(segments)),
+        _ => Err("base must be the path of the SCIM service, like /scim/v2".to_owned()),
+    }
 }
 
 fn members<'a>(

@@ -27,6 +27,7 @@ pub mod region;
 pub mod route;
 pub mod rule;
 pub mod shared_hosts;
+pub mod target;
 pub mod token;
 pub mod token_cache;
 mod token_services;

@@ -52,6 +52,14 @@ pub fn needed(method: &str, kind: Kind) -> Permissions {
     needs.iter().copied().collect()
 }
 
+/// The permissions of everything that a bulk request can do. It is judged by these where its operations are not
+/// known.
+pub fn needed_for_any() -> Permissions {
+    let methods = ["GET", "POST", "PUT", "PATCH", "DELETE"];
+    let all = Kind::ALL.into_iter().flat_map(|kind| methods.map(|method| needed(method, kind)));
+    all.fold(Permissions::NONE, Permissions::union)
+}
+
 impl Operation {
     /// Whether permissions suffice; the refusal names the first that is missing.
     pub fn permit(&self, held: Permissions) -> Result<(), Refusal> {
