@@ -4,7 +4,7 @@
 //! from it, however old it gets; the origin is asked again now and then, and believed as soon as it is whole, or as
 //! soon as an operator lets the removals through.
 
-use crate::directory::{Directory, internal};
+use crate::directory::{Directory, Store, internal};
 use crate::environment::now_ms;
 use crate::metrics;
 use crate::origin::{Origin, Side};
@@ -39,6 +39,22 @@ impl Directory {
     pub(crate) fn would_stop(&self, kind: Kind, removals: i64) -> Result<bool> {
         let limits = self.origin_limits()?;
         Ok(self.store()?.stops(limits, kind, removals, now_ms()).map_err(internal)?.is_some())
+    }
+
+    /// A sentence that says what the tables of a resync lack, if that is more than the brake lets go.
+    pub(crate) fn resync_lacks(&self, set: &Store) -> Result<Option<String>> {
+        for kind in Kind::ALL {
+            let here = self.store()?.count(kind).map_err(internal)?;
+            let missing = here.saturating_sub(set.count(kind).map_err(internal)?);
+            if self.would_stop(kind, missing)? {
+                let kind = kind.segment().to_ascii_lowercase();
+                return Ok(Some(format!(
+                    "The brake holds the exchange: the origin shows {missing} of {here} {kind} no longer. It is read \
+                    again; if they are meant to go, an operator lets them through (POST .brake)"
+                )));
+            }
+        }
+        Ok(None)
     }
 
     /// Removes a resource that the origin does not have any more. False: the brake keeps it.

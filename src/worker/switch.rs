@@ -20,6 +20,7 @@ use scim_edge_account::setting::PASSTHROUGH;
 use scim_edge_directory::audit::{self, Entry, Kind as EntryKind, Outcome};
 use scim_edge_directory::circuit::Circuit;
 use scim_edge_directory::pass::Purpose;
+use scim_edge_directory::position::Position;
 use scim_edge_directory::replica::State;
 use scim_edge_directory::sql::SqlError;
 use scim_edge_directory::switch::{Reason, Sets, Switch};
@@ -229,6 +230,7 @@ impl Directory {
         }
         self.memory.switching.note(None);
         let turn = match self.fill_beside(&switch).await? {
+            Turn::Filled if self.is_held_by_brake(&switch)? => Turn::Failed,
             Turn::Filled => self.exchange(&switch).await?,
             other => other,
         };
@@ -329,6 +331,25 @@ impl Directory {
                 Ok(Turn::Failed)
             }
         }
+    }
+
+    /// Whether the brake holds the exchange of a resync: the origin may not be whole just now, so it is read again from
+    /// the beginning. A change of the origin was confirmed with the numbers of both, and is not held.
+    fn is_held_by_brake(&self, switch: &Switch) -> Result<bool> {
+        let Some(set) = self.memory.switching.set(switch.number).filter(|_| switch.reason == Reason::Resync)
+        else {
+            return Ok(false);
+        };
+        let Some(sentence) = self.resync_lacks(&set)? else { return Ok(false) };
+        if switch.last_failure.as_ref() != Some(&sentence) {
+            console_error!("account {}: {sentence}", self.account());
+        }
+        self.memory.switching.note(Some(sentence));
+        if let Some(mut state) = set.replica().map_err(internal)? {
+            (state.filling, state.fill_began) = (Some(Position::first(Kind::User)), None);
+            set.set_replica(&state).map_err(internal)?;
+        }
+        Ok(true)
     }
 
     fn save_failed(&self, origin: &Origin, state: &mut State) -> Result<()> {

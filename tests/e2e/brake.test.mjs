@@ -225,6 +225,27 @@ test("brake: an origin that shows nothing any more is suspicious: the copy stays
   assert.deepEqual(what, ["brake.resolved", "brake.suspicious"]);
 });
 
+test("brake: a resync whose origin shows half is held, and goes on when the origin is whole or an operator lets it", async (t) => {
+  const { it, client, operate } = await behind(t, 80);
+  const gone = [...it.store.Users].slice(0, 40);
+  const resync = async () => operate("POST", ".resync", { confirm: (await operate("POST", ".resync")).body.confirm });
+  const held = () => until(async () => /brake holds the exchange: the origin shows 40 of 80 users/.test((await operate("GET", ".replica")).body.switch?.lastFailure), 40);
+  const ended = () => until(async () => (await operate("GET", ".replica")).body.switch === null, 60);
+  for (const [id] of gone) it.store.Users.delete(id);
+  assert.equal((await resync()).status, 202);
+  await held();
+  assert.equal(await total(client), 80);
+  for (const [id, user] of gone) it.store.Users.set(id, user);
+  await ended();
+  assert.equal(await total(client), 80);
+  for (const [id] of gone) it.store.Users.delete(id);
+  assert.equal((await resync()).status, 202);
+  await held();
+  await operate("POST", ".brake", { letThrough: "once", removals: 40 });
+  await ended();
+  assert.equal(await total(client), 40);
+});
+
 test("brake: a 401 that became an empty list, and totals that halve, remove nothing", async (t) => {
   const { it, client, operate } = await behind(t, 100);
   it.behave = ({ method, url }) => {
