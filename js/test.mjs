@@ -1,7 +1,7 @@
 // `npm test`: sets everything up and passes every test. `npm test -- --only e2e` runs one part.
 
 import { readdirSync, rmSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { parseArgs } from "node:util";
 import { SetupError, fail, say } from "./log.mjs";
 import { run } from "./run.mjs";
@@ -34,8 +34,19 @@ const parts = {
   deploy: () => node(join("js", "deploy.mjs"), "--dry-run"),
   /** Licences, sources and advisories, as far as they can be had. */
   audit: () => node(join("js", "audit.mjs")),
-  e2e: () => node("--test", "--test-concurrency=1", "--test-timeout=300000", "--test-reporter=spec", ...tests()),
+  /** Side by side where files are independent: much of their time is waiting for clocks. */
+  async e2e() {
+    const alone = tests().filter((file) => ALONE.includes(basename(file)));
+    await files(2, tests().filter((file) => !alone.includes(file)));
+    await files(1, alone);
+  },
 };
+
+/** End-to-end files that make so much load that others beside them would fail. */
+const ALONE = ["bench.test.mjs", "torture.test.mjs"];
+
+const files = (atOnce, paths) =>
+  node("--test", `--test-concurrency=${atOnce}`, "--test-timeout=600000", "--test-reporter=spec", ...paths);
 
 /** The case tables again, as Wasm in Node and in a browser. */
 async function wasm() {
