@@ -5,6 +5,7 @@
 
 pub mod api;
 mod api_keys_api;
+pub mod authority;
 mod batch;
 pub mod changes;
 pub mod configuration;

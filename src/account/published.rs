@@ -307,11 +307,14 @@ impl Published {
             return None;
         }
         let name = record.service_account.clone().unwrap_or_else(|| format!("pat.{}", key.identifier));
+        let (permissions, mode) = self.held_by(record);
+        Some(Holder { name, permissions, mode })
+    }
+
+    /// What the holder of a key may do, and in which mode.
+    pub(crate) fn held_by(&self, record: &PublishedKey) -> (Permissions, Mode) {
         let owner = record.service_account.as_deref().and_then(|owner| self.service_account(owner));
-        Some(match owner {
-            Some((permissions, mode)) if !mode.is_normal() => Holder { name, permissions, mode },
-            _ => Holder { name, permissions: record.permissions, mode: Mode::Normal },
-        })
+        owner.filter(|(_, mode)| !mode.is_normal()).unwrap_or((record.permissions, Mode::Normal))
     }
 
     /// When an API key expires, in milliseconds since the epoch.

@@ -6,6 +6,7 @@
 //! succeeds. See `published.rs` for how soon a change is in force.
 
 use crate::aside::Question;
+use crate::authority;
 use crate::body::read;
 use crate::deletion;
 use crate::environment::{Environment, now_ms};
@@ -39,6 +40,9 @@ pub(crate) const RETRY_MS: i64 = 5_000;
 /// The private protocol between Worker and object; both may run different deployments for a while.
 pub(crate) const PROTOCOL: u32 = 1;
 
+/// The path of the order that tells a directory of a new document. No client's request has it at an object.
+pub(crate) const TOLD: &str = "/told";
+
 /// A call as the Worker passes it on.
 #[derive(Clone, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -69,6 +73,9 @@ pub(crate) struct Call {
     /// Changes of settings that the Worker refuses, each with a sentence.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub refused: BTreeMap<String, String>,
+    /// Whether the newest document is asked for; nothing else is asked then.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub authority: bool,
     /// The origin of before a switch, which is put back for this caller; nothing else is asked then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub put_back: Option<(Before, String)>,
@@ -143,8 +150,12 @@ impl DurableObject for Account {
         let Some(call) = call.filter(|call| call.protocol == PROTOCOL) else {
             return Err(Error::RustError("a call of another protocol".to_owned()));
         };
+        if call.authority {
+            return self.tell_newest();
+        }
         let reply = self.call(&call)?;
         if reply.published.is_some() {
+            self.tell_directory().await?;
             self.publish_soon().await?;
         }
         let text = serde_json::to_string(&reply).map_err(|error| Error::RustError(error.to_string()))?;
@@ -153,6 +164,7 @@ impl DurableObject for Account {
 
     async fn alarm(&self) -> Result<Response> {
         if !self.end_in_time().await? {
+            self.tell_directory().await?;
             self.publish_soon().await?;
         }
         Response::empty()
@@ -295,6 +307,38 @@ impl Account {
         })
     }
 
+    /// Answers a directory that was told nothing.
+    fn tell_newest(&self) -> Result<Response> {
+        let stored = load(&ObjectSql::new(&self.state)).map_err(internal)?;
+        let published = stored.map(|(document, _)| Published::of(&document));
+        Response::from_json(&Reply {
+            status: 200,
+            body: Value::Null,
+            published,
+            principal: None,
+            preview: None,
+        })
+    }
+
+    /// Tells the directory of the newest document now, or leaves it to the alarm.
+    pub(crate) async fn tell_directory(&self) -> Result<()> {
+        let sql = ObjectSql::new(&self.state);
+        let Some((document, _)) = load(&sql).map_err(internal)? else { return Ok(()) };
+        if document.version <= told(&sql).map_err(internal)? {
+            return Ok(());
+        }
+        // Set before the attempt: an object that is stopped meanwhile is woken again.
+        self.state.storage().set_alarm(RETRY_MS).await?;
+        if let Err(error) = authority::tell(&self.environment, Published::of(&document)).await {
+            worker::console_error!("the directory was not told of a document, to be repeated: {error}");
+            return Ok(());
+        }
+        let text = "INSERT INTO told (one, version) VALUES (1, ?)
+            ON CONFLICT (one) DO UPDATE SET version = max(version, excluded.version)";
+        sql.query(text, &[version(document.version)]).map_err(internal)?;
+        Ok(())
+    }
+
     /// Publishes the document now, or leaves it to the alarm.
     pub(crate) async fn publish_soon(&self) -> Result<()> {
         let sql = ObjectSql::new(&self.state);
@@ -323,8 +367,9 @@ impl Account {
         sql.query("UPDATE account SET published = max(published, ?)", &[version(document.version)])
             .map_err(internal)?;
         // A later change may have come in meanwhile; its alarm stays.
+        let told = told(&sql).map_err(internal)?;
         match load(&sql).map_err(internal)? {
-            Some((document, published)) if document.version > published => Ok(()),
+            Some((document, published)) if document.version > published.min(told) => Ok(()),
             _ => storage.delete_alarm().await,
         }
     }
@@ -336,6 +381,14 @@ fn internal(error: SqlError) -> Error {
 
 pub(crate) fn version(number: u64) -> Bind<'static> {
     Bind::from(i64::try_from(number).unwrap_or(i64::MAX))
+}
+
+/// The version that the directory was told of last.
+fn told(sql: &ObjectSql) -> std::result::Result<u64, SqlError> {
+    let table = "CREATE TABLE IF NOT EXISTS told (one INTEGER PRIMARY KEY, version INTEGER NOT NULL) STRICT";
+    sql.query(table, &[])?;
+    let Some(mut row) = sql.query("SELECT version FROM told", &[])?.into_iter().next() else { return Ok(0) };
+    Ok(u64::try_from(row.integer()?).unwrap_or(0))
 }
 
 /// The document and the version that was published last.

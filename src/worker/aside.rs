@@ -105,6 +105,7 @@ pub(crate) async fn ask_by(
         mode: Mode::Normal,
         base: base.clone(),
         principal: String::new(),
+        credential: None,
         once: None,
         subject: None,
         request_id: String::new(),

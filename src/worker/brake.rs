@@ -12,6 +12,7 @@ use scim_edge_directory::audit::Outcome;
 use scim_edge_json::{Limits as JsonLimits, parse_object};
 use scim_edge_scim::error::{Error as ScimError, ScimType};
 use serde_json::{Value, json};
+use std::rc::Rc;
 use worker::Result;
 
 const BODY: JsonLimits = JsonLimits { bytes: 4096, depth: 4, values: 100 };
@@ -45,7 +46,7 @@ impl Directory {
     pub(crate) async fn brake(
         &self,
         request: &Request,
-        call: &Call,
+        call: &Rc<Call>,
         settings: &DirectorySettings,
         request_id: &str,
     ) -> Result<Response> {
@@ -53,6 +54,11 @@ impl Directory {
             let wanted = match wanted(request, now_ms()).await {
                 Ok(wanted) => wanted,
                 Err(error) => return scim_error(&error, &[]),
+            };
+            // The account or the credential may have gone while the body was read.
+            let call = &match self.judged(request, call.clone())? {
+                Ok(call) => call,
+                Err(refusal) => return Ok(refusal),
             };
             if let Err(error) = self.let_through(&wanted, call, settings, request_id).await? {
                 return scim_error(&error, &[]);

@@ -11,6 +11,7 @@ use crate::aside::Aside;
 use crate::environment::Environment;
 use crate::http::{Request, Response};
 use crate::near::name;
+use scim_edge_account::authority::Credential;
 use scim_edge_account::published::DirectorySettings;
 use scim_edge_policy::mode::Mode;
 use scim_edge_policy::permission::Permissions;
@@ -82,6 +83,9 @@ pub(crate) struct Call {
     pub base: String,
     /// Whom the caller acts as.
     pub principal: String,
+    /// The credential that the caller was admitted by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credential: Option<Credential>,
     /// What the object must not have seen before, and until when it is to remember it (RFC 9449 §11.1).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub once: Option<(String, i64)>,
@@ -148,6 +152,11 @@ impl Call {
     /// The same for the copy in a region.
     fn for_copy(&self, region: &str) -> Self {
         Self { protocol: NEAR_PROTOCOL, near: Some(region.to_owned()), ..self.clone() }
+    }
+
+    /// Whether the caller showed an API key.
+    pub(crate) fn is_by_key(&self) -> bool {
+        matches!(self.credential, Some(Credential::Key(_)))
     }
 
     /// Whether nothing of it belongs to one request only.

@@ -6,6 +6,7 @@ use crate::http::{Request, Response, scim_error};
 use crate::log::Record;
 use crate::published;
 use crate::service::metadata_url;
+use scim_edge_account::authority::Credential;
 use scim_edge_account::published::{Holder, Published};
 use scim_edge_policy::credentials::ApiKey;
 use scim_edge_policy::dpop::Proof;
@@ -21,6 +22,7 @@ pub(crate) const REALM: &str = "scim-edge";
 pub(crate) struct Caller {
     pub published: Rc<Published>,
     pub holder: Holder,
+    pub credential: Credential,
     pub proof: Option<Proof>,
     /// The subject of the token.
     pub subject: Option<String>,
@@ -35,8 +37,7 @@ impl Caller {
     /// What the account's directory is told of a request of the caller's. `took_ms` is how long the account's
     /// last requests took.
     pub(crate) fn call(&self, request: &Request, base: &str, record: &Record, took_ms: Vec<u32>) -> Call {
-        // Reads are the same in every mode: an object that knows none may answer them.
-        let mode = if matches!(request.method(), "GET" | "HEAD") { Mode::Normal } else { self.holder.mode };
+        let mode = effective(request, self.holder.mode);
         Call {
             protocol: if mode.is_normal() { PROTOCOL } else { MODE_PROTOCOL },
             mode,
@@ -46,6 +47,7 @@ impl Caller {
             permissions: self.holder.permissions,
             base: format!("{}{base}", request.origin()),
             principal: self.holder.name.clone(),
+            credential: Some(self.credential.clone()),
             once: self.proof.as_ref().map(|proof| (proof.id().to_owned(), proof.expires_ms())),
             subject: self.subject.clone(),
             request_id: record.request_id().to_owned(),
@@ -54,6 +56,11 @@ impl Caller {
             near: None,
         }
     }
+}
+
+/// The mode that a request is answered in. Reads are the same in every mode: an object that knows none may answer them.
+pub(crate) fn effective(request: &Request, mode: Mode) -> Mode {
+    if matches!(request.method(), "GET" | "HEAD") { Mode::Normal } else { mode }
 }
 
 /// The caller that an API key stands for: the root key's may do all, in every account.
@@ -73,13 +80,25 @@ pub(crate) async fn by_key(
     };
     // The root key may be changed at any time: it is looked at each time.
     let until_ms = parsed.as_ref().filter(|_| !is_root).map(|key| published.valid_until_ms(key));
+    let credential = match &parsed {
+        Some(key) if !is_root => Credential::Key(key.identifier.to_owned()),
+        _ => Credential::Root,
+    };
     let holder = match parsed {
         _ if is_root => Some(Holder::root()),
         Some(key) => published.authenticate(&key, now_ms),
         None => None,
     };
     let holder = holder.ok_or_else(|| Refusal::new(Reason::ApiKeyNotValid, "unknown, revoked or expired"));
-    let caller = |holder| Caller { published, holder, proof: None, subject: None, is_token: false, until_ms };
+    let caller = |holder| Caller {
+        published,
+        holder,
+        credential,
+        proof: None,
+        subject: None,
+        is_token: false,
+        until_ms,
+    };
     Ok(holder.map(caller))
 }
 

@@ -107,11 +107,12 @@ impl Directory {
         incoming.call.hand_back(request, &self.environment).await
     }
 
-    /// A lease that goes by settings which are at least as new as the caller's.
+    /// A lease that goes by settings which are at least as new as the caller's; the account's own object judges callers
+    /// that were admitted by an older document.
     fn lease_for(&self, call: &Call) -> Option<Rc<Lease>> {
         self.memory.lent.lease().filter(|lease| {
             let known = &lease.configuration;
-            known.account == call.account && known.version >= call.version
+            known.account == call.account && known.version >= call.version && lease.authority <= call.version
         })
     }
 

@@ -3,6 +3,7 @@
 //! Without an origin every call is answered from the object's own tables, in one turn. With one, see
 //! `replica.rs`.
 
+use crate::account::TOLD;
 use crate::aside::Aside;
 use crate::ask::lacks;
 use crate::body::{Body, read};
@@ -23,6 +24,7 @@ use crate::replica::is_read;
 use crate::sql::ObjectSql;
 use crate::switch::{Switching, held};
 use crate::synchronise::PAGE;
+use scim_edge_account::authority::Authority;
 use scim_edge_account::published::DirectorySettings;
 use scim_edge_account::supplement::Supplement;
 use scim_edge_directory::FEATURES;
@@ -106,6 +108,8 @@ pub(crate) struct Directory {
 /// What the object remembers while it runs; nothing that must survive.
 pub(crate) struct Memory {
     pub(crate) configuration: RefCell<Option<Configuration>>,
+    /// The newest document of the account that is known.
+    pub(crate) authority: RefCell<Option<Rc<Authority>>>,
     pub(crate) locks: Locks<(Kind, String)>,
     /// Deleted resources that are being restored: an origin may give one the id that it had.
     pub(crate) restores: Locks<(Kind, String)>,
@@ -191,6 +195,7 @@ impl Directory {
         });
         let memory = Memory {
             configuration: RefCell::new(None),
+            authority: RefCell::new(None),
             locks: Locks::new(),
             restores: Locks::new(),
             races: Races::default(),
@@ -217,6 +222,7 @@ impl Directory {
             deletion::ERASE => return self.erase(&request).await,
             deletion::SEAL => return self.seal(&request).await,
             deletion::UNSEAL => return self.unseal(&request).await,
+            TOLD => return self.be_told(&request).await,
             near::LEND => return self.lend(&request).await,
             near::RECALL => return self.give_up(),
             near::FORGET => return self.forget_everything().await,
@@ -225,6 +231,15 @@ impl Directory {
         let call = request.headers().known(HEADER).and_then(Call::parse);
         let call = call.ok_or_else(|| Error::RustError("a call of another protocol".to_owned()))?;
         let (request_id, took_ms) = call.own(request.headers().known(call::OWN_HEADER));
+        // A read replica judges by its lease.
+        let call = if call.near.is_some() { Ok(call) } else { self.admitted(&request, call).await? };
+        let call = match call {
+            Ok(call) => call,
+            Err(mut response) => {
+                log::mark(&mut response, &request_id, None)?;
+                return Ok(response);
+            }
+        };
         if self.is_deleted(call.version).await? {
             let mut response = refused(&unknown_account(), &call.base)?;
             log::mark(&mut response, &request_id, None)?;
@@ -239,7 +254,7 @@ impl Directory {
             Ok(Some(Route::Scim(route))) if route.account == call.account => route.endpoint,
             _ => None,
         };
-        let incoming = match incoming(&request, endpoint, call, request_id.clone(), took_ms).await? {
+        let mut incoming = match incoming(&request, endpoint, call, request_id.clone(), took_ms).await? {
             Ok(incoming) => incoming,
             Err(error) => {
                 let wait: &[_] = if error.status == 503 { &[("retry-after", "1")] } else { &[] };
@@ -251,6 +266,14 @@ impl Directory {
         if let Some(region) = &incoming.call.near {
             return self.answer_near(&request, &incoming, region).await;
         }
+        // The account or the credential may have gone while the body was read.
+        incoming.call = match self.judged(&request, incoming.call.clone())? {
+            Ok(call) => call,
+            Err(mut response) => {
+                log::mark(&mut response, &request_id, None)?;
+                return Ok(response);
+            }
+        };
         let settings = self.configure(&incoming.call).await?;
         if let Some(aside) = &incoming.call.aside {
             return match aside {
@@ -441,6 +464,10 @@ impl Directory {
     /// older ones, and what it copies changes only with newer ones.
     fn configure_now(&self, call: &Call) -> std::result::Result<Rc<DirectorySettings>, SqlError> {
         let store = self.store.as_ref().map_err(Clone::clone)?;
+        // Deleted while the copies were called back: its settings are not taken over.
+        if self.authority()?.is_some_and(|known| known.is_deleted(call.version)) {
+            return Err(SqlError::new("the account was deleted meanwhile"));
+        }
         if let Some(known) = &*self.memory.configuration.borrow()
             && known.version >= call.version
         {

@@ -5,6 +5,7 @@ use crate::deletion::{ERASE, Order};
 use crate::directory::{Directory, internal};
 use crate::http::{Request, Response, answer};
 use crate::near::name;
+use scim_edge_account::published::Published;
 use scim_edge_directory::erasure::End;
 use worker::Result;
 
@@ -16,9 +17,10 @@ impl Directory {
     /// Empties the directory and its copies.
     pub(crate) async fn erase(&self, request: &Request) -> Result<Response> {
         let order = Order::read(request.body()).await?;
-        self.withdraw(&order).await?;
+        self.begin_end(&order).await?;
         self.store()?.erase(order.version).map_err(internal)?;
         self.forget_configuration();
+        self.keep_authority().map_err(internal)?;
         self.wake_in(MARK_MS).await?;
         answer(200, &[], None)
     }
@@ -26,7 +28,7 @@ impl Directory {
     /// Seals the directory. Its copies are erased: they can be made again.
     pub(crate) async fn seal(&self, request: &Request) -> Result<Response> {
         let order = Order::read(request.body()).await?;
-        self.withdraw(&order).await?;
+        self.begin_end(&order).await?;
         self.store()?.seal(order.version).map_err(internal)?;
         self.forget_configuration();
         answer(200, &[], None)
@@ -39,6 +41,13 @@ impl Directory {
             self.wake_in(0).await?;
         }
         answer(200, &[], None)
+    }
+
+    /// Refuses requests that were admitted before, also those whose body is still being read, and ends the copies.
+    async fn begin_end(&self, order: &Order) -> Result<()> {
+        let tombstone = Published::tombstone(&order.account, order.version);
+        self.adopt_authority(tombstone).map_err(internal)?;
+        self.withdraw(order).await
     }
 
     /// Ends all leases, and the copies.
@@ -78,8 +87,11 @@ impl Directory {
         match store.end().map_err(internal)? {
             Some(End::Sealed(_)) => Ok(true),
             Some(End::Erased(deleted)) if version <= deleted => Ok(true),
-            Some(End::Erased(_)) => {
+            Some(End::Erased(deleted)) => {
                 // It was made anew; what was to be given back is wanted again.
+                // A request or pass that was under way at the deletion may have left something.
+                store.erase(deleted).map_err(internal)?;
+                self.keep_authority().map_err(internal)?;
                 store.revive().map_err(internal)?;
                 self.state.storage().delete_alarm().await?;
                 Ok(false)

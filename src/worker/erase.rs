@@ -52,6 +52,11 @@ impl Directory {
             Ok(asked) => asked,
             Err(error) => return scim_error(&error, &[]),
         };
+        // The account or the credential may have gone while the body was read.
+        let call = &match self.judged(request, call.clone())? {
+            Ok(call) => call,
+            Err(refusal) => return Ok(refusal),
+        };
         if !call.permissions.has_all(needed("DELETE", kind)) {
             let sentence = format!("Erasing a {} needs the permission to delete it", kind.name());
             return scim_error(&ScimError::status(403, sentence), &[]);

@@ -11,6 +11,7 @@ use crate::keys::{Keys, fresh_until, still_has};
 use crate::log::{Record, take_times};
 use crate::service::metadata_url;
 use crate::{badge, metrics, published};
+use scim_edge_account::authority::Credential;
 use scim_edge_account::published::{Holder, Published};
 use scim_edge_policy::credentials::Credentials;
 use scim_edge_policy::dpop::{self, Shown};
@@ -167,7 +168,8 @@ impl Gate<'_> {
         let holder = holder(&published, verified)?;
         // A token that comes once needs no badge.
         let until_ms = is_known.then(|| verified.valid_until_ms().min(fresh_until(verified.key_source())));
-        Ok(Caller { published, holder, proof, subject, is_token: true, until_ms })
+        let credential = Credential::Rule(verified.rule().to_owned());
+        Ok(Caller { published, holder, credential, proof, subject, is_token: true, until_ms })
     }
 }
 

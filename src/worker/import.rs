@@ -33,6 +33,7 @@ use scim_edge_scim::endpoint::Kind;
 use scim_edge_scim::error::{Error as ScimError, ScimType};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use std::rc::Rc;
 use url::form_urlencoded;
 use worker::Result;
 
@@ -121,7 +122,7 @@ impl Directory {
     pub(crate) async fn import(
         &self,
         request: &Request,
-        call: &Call,
+        call: &Rc<Call>,
         settings: &DirectorySettings,
     ) -> Result<Response> {
         let (session, position) = match asked(request) {
@@ -131,6 +132,11 @@ impl Directory {
         let body = match read(request.body(), CHUNK).await {
             Ok(body) => body,
             Err(error) => return scim_error(&error.scim_error(CHUNK), &[]),
+        };
+        // The account or the credential may have gone while the body was read.
+        let call = &match self.judged(request, call.clone())? {
+            Ok(call) => call,
+            Err(refusal) => return Ok(refusal),
         };
         let content_type = request.headers().get("content-type")?.unwrap_or_default();
         let media_type = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();

@@ -8,6 +8,7 @@ mod admin;
 mod aside;
 mod ask;
 mod audit;
+mod authority;
 mod badge;
 mod body;
 mod border;

@@ -77,6 +77,9 @@ pub(crate) struct Grant {
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Lease {
     pub configuration: Configuration,
+    /// The version of the newest account document that the account's own object knows.
+    #[serde(default)]
+    pub authority: u64,
     /// What the tables are a copy of.
     pub replica: Option<State>,
 }
@@ -242,6 +245,7 @@ impl Directory {
         near.leases.borrow_mut().insert(question.region.clone(), until);
         // Passes and checks are this object's.
         let replica = replica.map(|state| State { pass: None, wanted: None, last_check: None, ..state });
-        Ok(Grant { page: Some(page), lease: Some(Lease { configuration, replica }) })
+        let authority = self.authority().map_err(internal)?.map_or(0, |known| known.version());
+        Ok(Grant { page: Some(page), lease: Some(Lease { configuration, authority, replica }) })
     }
 }

@@ -69,9 +69,9 @@ impl Directory {
             return scim_error(&ScimError::status(409, sentence), &[]);
         };
         match operator {
-            OperatorCall::Resync => self.resync(request, &settings, &origin).await,
+            OperatorCall::Resync => self.resync(request, call, &settings, &origin).await,
             OperatorCall::Check => self.want(Purpose::Check, &settings).await,
-            OperatorCall::Changes => self.changes(request, call.permissions, &origin).await,
+            OperatorCall::Changes => self.changes(request, call, &origin).await,
             _ => scim_error(&ScimError::not_found("This path"), &[]),
         }
     }
@@ -94,6 +94,7 @@ impl Directory {
     async fn resync(
         &self,
         request: &Request,
+        call: &Rc<Call>,
         settings: &DirectorySettings,
         origin: &Origin,
     ) -> Result<Response> {
@@ -101,6 +102,10 @@ impl Directory {
             (Ok(sent), Ok(is_dry)) => (sent, is_dry),
             (Err(error), _) | (_, Err(error)) => return scim_error(&error, &[]),
         };
+        // The account or the credential may have gone while the body was read.
+        if let Err(refusal) = self.judged(request, call.clone())? {
+            return Ok(refusal);
+        }
         let store = self.store()?;
         let reason = store.sets().map_err(internal)?.switch.map(|switch| switch.reason);
         if sent.cancel && !is_dry {
@@ -244,12 +249,17 @@ impl Directory {
     }
 
     /// Takes over what is said to have changed at the origin.
-    async fn changes(&self, request: &Request, held: Permissions, origin: &Origin) -> Result<Response> {
+    async fn changes(&self, request: &Request, call: &Rc<Call>, origin: &Origin) -> Result<Response> {
         let resources = match resources(request).await {
             Ok(resources) => resources,
             Err(error) => return scim_error(&error, &[]),
         };
-        if let Err(error) = permit_wholes(held, &resources) {
+        // The account or the credential may have gone while the body was read.
+        let call = &match self.judged(request, call.clone())? {
+            Ok(call) => call,
+            Err(refusal) => return Ok(refusal),
+        };
+        if let Err(error) = permit_wholes(call.permissions, &resources) {
             return scim_error(&error, &[]);
         }
         let (mut refreshed, mut removed, mut failed) = (0_usize, 0_usize, Vec::new());

@@ -3,6 +3,7 @@
 
 use crate::admin::names_dry_run;
 use crate::audit;
+use crate::authority;
 use crate::body::read;
 use crate::caller::{Caller, by_key, refuse};
 use crate::environment::{Environment, now_ms};
@@ -61,6 +62,12 @@ pub(crate) async fn handle(
         let sentence = format!("{DRY_RUN}: this call has no dry run, and was not made");
         return scim_error(&ScimError::new(ScimType::InvalidValue, sentence), &[]);
     }
+    // These are answered here, not by an object that knows the newest document.
+    let is_answered_here =
+        matches!(call, OperatorCall::Audit | OperatorCall::Activity | OperatorCall::Export);
+    if is_answered_here && !authority::still_holds(environment, &caller).await? {
+        return refuse(record, request, &route.base, &revoked());
+    }
     let answered = match call {
         OperatorCall::Audit => return audit::list(request, environment, &caller.published).await,
         OperatorCall::Activity => return audit::activity(environment, &caller.published).await,
@@ -78,13 +85,23 @@ pub(crate) async fn handle(
             return directory(request, environment, record, route, caller).await;
         }
         OperatorCall::Undo => return undo::handle(request, environment, record, &caller).await,
-        OperatorCall::Explain => explain(request, environment, context, &caller).await?,
+        OperatorCall::Explain => match body(request).await {
+            Ok(_) if !authority::still_holds(environment, &caller).await? => {
+                return refuse(record, request, &route.base, &revoked());
+            }
+            Ok(body) => explain(&body, environment, context, &caller).await?,
+            Err(error) => Err(error),
+        },
         OperatorCall::KeySet => key_set(request, environment).await,
     };
     match answered {
         Ok(body) => respond(200, &body),
         Err(error) => scim_error(&error, &[]),
     }
+}
+
+fn revoked() -> Refusal {
+    Refusal::new(Reason::ApiKeyNotValid, "revoked")
 }
 
 /// The holder of a key: `x-api-key`, or the one bearer.
@@ -124,15 +141,11 @@ async fn directory(
 
 /// Every check of a token, and what its bearer may do. Neither the token nor its signature is in the answer.
 async fn explain(
-    request: &Request,
+    body: &Map<String, Value>,
     environment: &Rc<Environment>,
     context: &Context,
     caller: &Caller,
 ) -> Result<std::result::Result<Value, ScimError>> {
-    let body = match body(request).await {
-        Ok(body) => body,
-        Err(error) => return Ok(Err(error)),
-    };
     let Some(token) = body.get("token").and_then(Value::as_str) else {
         return Ok(Err(ScimError::new(ScimType::InvalidValue, "token must be a string")));
     };

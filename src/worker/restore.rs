@@ -57,6 +57,11 @@ impl Directory {
             Ok(wanted) => wanted,
             Err(error) => return scim_error(&error, &[]),
         };
+        // The account or the credential may have gone while the body was read.
+        let call = &match self.judged(request, call.clone())? {
+            Ok(call) => call,
+            Err(refusal) => return Ok(refusal),
+        };
         let mut groups_left = GROUPS;
         let (mut restored, mut failed) = (Vec::new(), Vec::new());
         for one in &wanted {

@@ -113,6 +113,7 @@ impl Account {
             write_down(&sql, "account.undelete", &order)
         });
         done.map_err(internal)?;
+        self.tell_directory().await?;
         self.publish_soon().await?;
         respond(&Ended { published: Published::of(&document), until: None })
     }

@@ -4,14 +4,16 @@
 use crate::account::{Call, PROTOCOL};
 use crate::admin;
 use crate::aside::{self, Aside};
+use crate::authority;
 use crate::body::read;
-use crate::caller::Caller;
+use crate::caller::{Caller, refused};
 use crate::environment::{Environment, now_ms};
 use crate::http::{Request, Response, answer, scim_error};
 use crate::log::Record;
 use crate::plan::{self, Of, Question};
 use crate::published;
 use scim_edge_account::api::{DRY_RUN, is_dry_run_parameter};
+use scim_edge_policy::refusal::{Reason, Refusal};
 use scim_edge_scim::error::{Error as ScimError, ScimType};
 use serde::Deserialize;
 use url::form_urlencoded;
@@ -72,6 +74,14 @@ pub(crate) async fn handle(
         (Ok(sent), Ok(is_dry)) => (sent, is_dry),
         (Err(error), _) | (_, Err(error)) => return scim_error(&error, &[]),
     };
+    // The key may have been revoked while the body was read.
+    if !authority::still_holds(environment, caller).await? {
+        let refusal = Refusal::new(Reason::ApiKeyNotValid, "revoked");
+        return refused(
+            &refusal,
+            &format!("{}/ng/api/scim/account/{}", request.origin(), caller.published.account),
+        );
+    }
     let known = caller.published.clone();
     let question = Question { of: Of::Undo(sent.number), confirm: sent.confirm };
     let plan = plan::ask(environment, &known.account, known.version, &known.directory, question).await?;
