@@ -7,6 +7,7 @@
 //! An origin that asks for less (`Retry-After`) is there; background work waits, clients decide for
 //! themselves.
 
+use crate::backoff::ASKED_MOST_MS;
 use serde::{Deserialize, Serialize};
 
 /// Failures in a row that open the circuit.
@@ -15,9 +16,6 @@ pub const OPENS_AT: u32 = 5;
 /// The least and the longest time that nothing is sent, in milliseconds.
 const LEAST_MS: i64 = 5_000;
 const MOST_MS: i64 = 300_000;
-
-/// The longest time that an origin can ask for, in milliseconds.
-const ASKED_MOST_MS: i64 = 3_600_000;
 
 /// How long the one request of a half-open circuit may take before another is sent: longer than any
 /// request may.
@@ -113,6 +111,16 @@ impl Circuit {
     pub fn background_wait(&self, now_ms: i64) -> Option<i64> {
         let busy = self.busy_until.filter(|until| now_ms < *until).map(|until| until.saturating_sub(now_ms));
         busy.max(self.wait(now_ms))
+    }
+
+    /// When the origin is asked again in the background; none where nothing is waited for.
+    pub fn asked_again_at(&self, now_ms: i64) -> Option<i64> {
+        self.retry_at.max(self.busy_until.filter(|until| now_ms < *until))
+    }
+
+    /// Somebody wants the origin asked: that it has asked for less is forgotten. Whether that changed anything.
+    pub fn hurry(&mut self) -> bool {
+        self.busy_until.take().is_some()
     }
 
     /// Lets a request through, or says how long to wait, in milliseconds. What is let through must be
@@ -246,6 +254,9 @@ mod tests {
         assert_eq!(circuit.wait(40_000), Some(60_000));
         circuit.heard(Heard::of(429, Some(i64::MAX)), 200_000);
         assert_eq!(circuit.background_wait(200_000), Some(ASKED_MOST_MS));
+        assert_eq!(circuit.asked_again_at(200_000), Some(200_000 + ASKED_MOST_MS));
+        assert!(circuit.hurry() && !circuit.hurry());
+        assert_eq!(circuit.background_wait(200_000), None);
     }
 
     #[test]

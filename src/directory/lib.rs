@@ -6,6 +6,7 @@
 pub mod activity;
 mod answers;
 pub mod audit;
+pub mod backoff;
 mod batch;
 pub mod brake;
 pub mod bulk;

@@ -6,6 +6,7 @@
 //! may name what is not here (yet).
 
 use crate::Directory;
+use crate::backoff::Failure;
 use crate::capabilities::Capabilities;
 use crate::circuit::Circuit;
 use crate::deleted::Deletion;
@@ -59,7 +60,10 @@ pub struct State {
     /// The pass under way, once the first fill is complete.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pass: Option<Pass>,
-    /// The pass that an operator asked for.
+    /// The pass that an operator asked for, until the alarm takes it up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ordered: Option<Purpose>,
+    /// The pass that follows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wanted: Option<Purpose>,
     /// When the last pass over everything began.
@@ -68,6 +72,15 @@ pub struct State {
     /// Whether the origin finds changes by time; none where that is not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub filters_times: Option<bool>,
+    /// When an origin that has refused such filters is tried again, in milliseconds since the epoch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filters_again_at: Option<i64>,
+    /// How often in a row a fill or pass was begun again.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub restarts: u32,
+    /// Why the origin could not be read, until it can.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_error: Option<Failure>,
     /// What the last check found.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_check: Option<Check>,
@@ -129,13 +142,21 @@ impl State {
             fill_began: None,
             fill_total: None,
             pass: None,
+            ordered: None,
             wanted: None,
             whole_at: None,
             filters_times: None,
+            filters_again_at: None,
+            restarts: 0,
+            last_error: None,
             last_check: None,
             suspicion: None,
         }
     }
+}
+
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 pub(crate) const STATE: &str = "replica";

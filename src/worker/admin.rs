@@ -1,6 +1,7 @@
 //! The admin API at the edge: who calls, and on to the account's object.
 
 use crate::account::{Call, PROTOCOL, Reply};
+use crate::aside::{self, Aside};
 use crate::body::read;
 use crate::environment::{Environment, now_ms};
 use crate::http::{BODY_LIMIT, Request, Response, answer};
@@ -14,7 +15,7 @@ use scim_edge_policy::refusal::Reason;
 use scim_edge_policy::route::{AdminRoute, Route, is_account_identifier};
 use serde_json::Value;
 use url::form_urlencoded;
-use worker::{Method, RequestInit, Result};
+use worker::{Method, RequestInit, Result, console_error};
 
 /// Answers an admin call.
 pub(crate) async fn handle(
@@ -121,11 +122,16 @@ async fn call(
     };
     let (call, plan) = planned(environment, call).await?;
     let mut reply = send(environment, &call).await?;
+    let is_of_origin = plan.is_some();
     if let Some(plan) = plan {
         tell(&mut reply.body, &plan);
     }
     if let Some(document) = &reply.published {
         published::learn(document.clone(), now_ms);
+        // The directory begins with another origin when it learns of it: now.
+        if is_of_origin && let Err(error) = aside::ask(environment, document, Aside::View).await {
+            console_error!("the directory was not told of its origin: {error}");
+        }
     }
     Ok(Ok(reply))
 }

@@ -6,6 +6,8 @@ use crate::environment::now_ms;
 use crate::http::{Response, SCIM_JSON, scim_error};
 use crate::origin::{Answer, NoAnswer, Origin, Outgoing, Side};
 use crate::probe::problem;
+use crate::synchronise::Trouble;
+use scim_edge_directory::backoff::asked_ms;
 use scim_edge_directory::circuit::{Circuit, Heard, Position};
 use scim_edge_scim::error::Error as ScimError;
 use worker::{Result, console_error};
@@ -51,8 +53,14 @@ impl Directory {
         let headers = vec![("accept", format!("{SCIM_JSON}, application/json"))];
         let place = path.split('?').next().unwrap_or_default().to_owned();
         let answered = self.ask(origin, Outgoing { method: "GET", path, headers, body: None }).await;
-        if let Side::Beside(_) = origin.side {
-            self.memory.switching.note(problem(origin, &place, answered.as_ref()));
+        let problem = problem(origin, &place, answered.as_ref());
+        match (origin.side, problem) {
+            (Side::Beside(_), problem) => self.memory.switching.note(problem),
+            (Side::InUse, Some(sentence)) => {
+                let status = answered.as_ref().ok().map(|answer| answer.status);
+                *self.memory.trouble.borrow_mut() = Some(Trouble { status, sentence });
+            }
+            (Side::InUse, None) => {}
         }
         answered
     }
@@ -88,11 +96,8 @@ pub(crate) fn circuit_open(wait_ms: i64) -> Result<Response> {
 #[allow(clippy::cast_possible_truncation)]
 fn retry_after_ms(answer: &Answer) -> Option<i64> {
     let (_, text) = answer.headers.iter().find(|(name, _)| *name == "retry-after")?;
-    match text.trim().parse::<i64>() {
-        Ok(seconds) => Some(seconds.saturating_mul(1000)),
-        Err(_) => {
-            let at = js_sys::Date::parse(text);
-            at.is_finite().then(|| (at as i64).saturating_sub(now_ms()))
-        }
-    }
+    asked_ms(text, |text| {
+        let at = js_sys::Date::parse(text);
+        at.is_finite().then(|| (at as i64).saturating_sub(now_ms()))
+    })
 }

@@ -23,7 +23,7 @@ use crate::races::Races;
 use crate::replica::is_read;
 use crate::sql::ObjectSql;
 use crate::switch::{Switching, held};
-use crate::synchronise::PAGE;
+use crate::synchronise::{PAGE, Trouble};
 use scim_edge_account::authority::Authority;
 use scim_edge_account::published::DirectorySettings;
 use scim_edge_account::supplement::Supplement;
@@ -120,6 +120,14 @@ pub(crate) struct Memory {
     pub(crate) is_erased: Cell<bool>,
     /// Whether the alarm is known to be set.
     pub(crate) is_awake: Cell<bool>,
+    /// When a request last looked whether the alarm is set, in milliseconds since the epoch.
+    pub(crate) looked_at: Cell<i64>,
+    /// The earliest time for which an alarm was asked since it last rang, in milliseconds since the epoch.
+    pub(crate) asked_alarm: Cell<Option<i64>>,
+    /// How often the work of the alarm has failed.
+    pub(crate) faults: Cell<u32>,
+    /// What went wrong with the last request to the origin in the background.
+    pub(crate) trouble: RefCell<Option<Trouble>>,
     pub(crate) journal: Journal,
     /// The account, and what it is called among the hops of its requests.
     pub(crate) hop: RefCell<Option<(String, Rc<str>)>>,
@@ -202,6 +210,10 @@ impl Directory {
             circuit: RefCell::new(None),
             is_erased: Cell::new(false),
             is_awake: Cell::new(false),
+            looked_at: Cell::new(0),
+            asked_alarm: Cell::new(None),
+            faults: Cell::new(0),
+            trouble: RefCell::new(None),
             journal: Journal::default(),
             hop: RefCell::new(None),
             page: Cell::new(PAGE),
@@ -290,7 +302,7 @@ impl Directory {
     async fn alarm(&self) -> Result<()> {
         self.memory.is_awake.set(false);
         if !self.give_back().await? && !self.is_sealed()? {
-            self.synchronise().await?;
+            self.ring().await?;
         }
         Ok(())
     }
@@ -453,10 +465,13 @@ impl Directory {
             return Ok(known.settings.clone());
         }
         let known = self.known_configuration().map_err(internal)?;
-        let is_new = known.is_none_or(|known| known.version < call.version);
+        let is_new = known.as_ref().is_none_or(|known| known.version < call.version);
         let _recalled = if is_new { Some(self.recall().await) } else { None };
         let settings = self.configure_now(call).map_err(internal)?;
         self.wake_for_sets().await?;
+        if known.is_none_or(|known| known.settings != settings) {
+            self.try_again().await?;
+        }
         Ok(settings)
     }
 

@@ -80,11 +80,8 @@ impl Directory {
     async fn want(&self, purpose: Purpose, settings: &DirectorySettings) -> Result<Response> {
         let store = self.store()?;
         if let Some(mut state) = store.replica().map_err(internal)? {
-            // The first fill is a pass over everything.
-            if state.filling.is_none() || purpose == Purpose::Check {
-                state.wanted = Some(purpose);
-                store.set_replica(&state).map_err(internal)?;
-            }
+            state.ordered = Some(purpose);
+            store.set_replica(&state).map_err(internal)?;
             self.wake_in(0).await?;
         }
         json_answer(202, &self.view(settings)?)
@@ -119,11 +116,13 @@ impl Directory {
         let is_filling = store.replica().map_err(internal)?.is_none_or(|state| state.filling.is_some());
         match reason {
             // The first fill reads everything.
-            None if is_filling => {
+            None if is_filling => return self.want(Purpose::Whole, settings).await,
+            None => {}
+            Some(Reason::Resync) if !is_dry => {
+                self.hurry_switch()?;
                 self.wake_in(0).await?;
                 return json_answer(202, &self.view(settings)?);
             }
-            None => {}
             Some(Reason::Resync) => return json_answer(202, &self.view(settings)?),
             Some(_) => {
                 let sentence = "A switch of the origin is under way: it reads everything";
@@ -221,6 +220,7 @@ impl Directory {
                 "users": store.count_set_aside(Kind::User).map_err(internal)?,
                 "groups": store.count_set_aside(Kind::Group).map_err(internal)?,
             },
+            "lastError": state.as_ref().and_then(|state| state.last_error.as_ref()),
             "unknownOutcomes": store.unknown().map_err(internal)?.len(),
             "brake": self.view_brake(settings)?,
             "lastCheck": state.as_ref().and_then(|state| state.last_check.as_ref()),
@@ -243,7 +243,7 @@ impl Directory {
                 "health": health,
                 "circuit": position,
                 "failures": circuit.failures,
-                "retryAt": circuit.retry_at,
+                "retryAt": circuit.asked_again_at(now_ms()),
             })
         })
     }

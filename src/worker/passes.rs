@@ -62,16 +62,19 @@ impl Directory {
             } else {
                 self.pass_page(origin, &mut pass, state).await?
             };
-            state.failures = 0;
             match part {
-                Part::More => state.pass = Some(pass.clone()),
+                Part::More => {
+                    state.pass = Some(pass.clone());
+                    state.succeeded(false);
+                }
                 Part::Done => {
                     self.end_pass(origin, pass, state).await?;
+                    state.succeeded(true);
                     return Ok(self.save(origin, state)?.then_some(0));
                 }
                 Part::Unfiltered => {
                     console_log!("the origin does not filter by time: all of it is read instead");
-                    (state.filters_times, state.whole_at, state.pass) = (Some(false), None, None);
+                    (state.whole_at, state.pass) = (None, None);
                     return Ok(self.save(origin, state)?.then_some(0));
                 }
                 Part::Suspicious => {
@@ -82,7 +85,11 @@ impl Directory {
                     self.store()?.begin_pass().map_err(internal)?;
                     return Ok(Some(wait));
                 }
-                Part::Failed => return Ok(None),
+                Part::Failed => {
+                    // Where it is may not be where it was.
+                    state.pass = Some(pass);
+                    return Ok(None);
+                }
             }
             if !self.save(origin, state)? {
                 return Ok(None);
@@ -108,10 +115,21 @@ impl Directory {
         let filter = (pass.purpose == Purpose::Changes).then(|| state.changes_filter());
         let page = match self.read_page(origin, kind, &pass.position, filter.as_deref(), state).await? {
             Ok(page) => page,
-            Err(Unread::Refused) if filter.is_some() => return Ok(Part::Unfiltered),
+            Err(Unread::Refused(400 | 404)) if filter.is_none() || pass.position.index() > 1 => {
+                return match pass.position.refused(pages_by_cursor(state)) {
+                    Some(step) => self.step(origin, pass, step, state).await,
+                    None => Ok(Part::Failed),
+                };
+            }
+            Err(Unread::Refused(_)) if filter.is_some() => {
+                // Something in front of the origin may have: a whole pass finds out.
+                state.filters_times = None;
+                return Ok(Part::Unfiltered);
+            }
             Err(_) => return Ok(Part::Failed),
         };
         if filter.is_some() && page.resources.iter().any(|shown| !state.is_change(shown)) {
+            state.filters_times = Some(false);
             return Ok(Part::Unfiltered);
         }
         let ids = match pass.purpose {
@@ -127,17 +145,28 @@ impl Directory {
         if pass.purpose != Purpose::Changes {
             store.mark_seen(pass.pages, kind, &ids).map_err(internal)?;
         }
-        let by_cursor = pages_by_cursor(state);
-        let total = page.place.total;
-        match pass.position.advance(page.place, by_cursor) {
+        let step = pass.position.advance(page.place, pages_by_cursor(state));
+        self.step(origin, pass, step, state).await
+    }
+
+    /// Goes where a page leads.
+    async fn step(&self, origin: &Origin, pass: &mut Pass, step: Step, state: &mut State) -> Result<Part> {
+        let (store, kind) = (self.store()?, pass.position.of());
+        match step {
             Step::Page => return Ok(Part::More),
-            Step::Unrest => return Ok(Part::Failed),
+            Step::Unrest => {
+                self.note_trouble(
+                    origin,
+                    None,
+                    "The origin's lists do not keep their order from page to page",
+                );
+                return Ok(Part::Failed);
+            }
             Step::End => {}
         }
-        let read = pass.position.start.saturating_sub(1);
         let counts = pass.check.counts(kind);
         counts.here = store.count(kind).map_err(internal)?;
-        counts.origin = if by_cursor { read } else { total };
+        counts.origin = pass.position.read();
         if pass.purpose == Purpose::Changes {
             match self.same_count(origin, kind, state).await? {
                 Some(true) => {}
@@ -198,7 +227,7 @@ impl Directory {
             match position.advance(page.place, pages_by_cursor(state)) {
                 Step::Page => {}
                 Step::End => return Ok(Some(is_quiet)),
-                Step::Unrest => return Ok(None),
+                Step::Unrest => break,
             }
         }
         // Too much to be read in one go: a whole pass it is.
@@ -367,35 +396,47 @@ impl Directory {
                 }
                 self.trust()?;
                 (state.synced_at, state.whole_at) = (Some(pass.began), Some(pass.began));
-                if state.filters_times.is_none() {
-                    state.filters_times = self.probe_times(origin, state).await?;
+                if state.may_filter(now_ms()) {
+                    self.probe_times(origin, state).await?;
                 }
             }
         }
         Ok(())
     }
 
-    /// Whether the origin filters by time; none where that cannot be told yet.
-    async fn probe_times(&self, origin: &Origin, state: &State) -> Result<Option<bool>> {
+    /// Finds out whether the origin filters by time.
+    async fn probe_times(&self, origin: &Origin, state: &mut State) -> Result<()> {
+        (state.filters_times, state.filters_again_at) = (None, None);
         if pages_by_cursor(state) || state.capabilities.is_some_and(|origin| !origin.filter) {
-            return Ok(Some(false));
+            state.filters_refused(now_ms());
+            return Ok(());
         }
         let mut proved = None;
         for kind in Kind::ALL {
+            let known = self.store()?.count(kind).map_err(internal)?;
             let (all, always, never) = (
                 self.total(origin, kind, None, state).await?,
                 self.total(origin, kind, Some(ALWAYS), state).await?,
                 self.total(origin, kind, Some(NEVER), state).await?,
             );
             match (all, always, never) {
-                (Ok(0), _, _) => {}
+                (Ok(0), ..) if known == 0 => {}
+                // Its totals are no counts.
+                (Ok(all), ..) if all.saturating_mul(2) < known => {
+                    state.filters_refused(now_ms());
+                    return Ok(());
+                }
                 (Ok(all), Ok(always), Ok(0)) if all == always => proved = Some(true),
                 (Err(Unread::Failed), _, _) | (_, Err(Unread::Failed), _) | (_, _, Err(Unread::Failed)) => {
-                    return Ok(None);
+                    return Ok(());
                 }
-                _ => return Ok(Some(false)),
+                _ => {
+                    state.filters_refused(now_ms());
+                    return Ok(());
+                }
             }
         }
-        Ok(proved)
+        state.filters_times = proved;
+        Ok(())
     }
 }

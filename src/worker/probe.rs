@@ -66,7 +66,8 @@ impl Directory {
             let count = match look(&origin, &path, &format!("?{place}&count={PAGE}")).await {
                 Ok(Looked::Message(message)) => match total(&message) {
                     Some(total) => Some(total),
-                    None if by_cursor => None,
+                    // Some servers do not count, or only in words.
+                    None if by_cursor || message.contains_key("Resources") => None,
                     None => return Ok(Err(format!("{}{path} answered with no SCIM list", origin.base))),
                 },
                 Ok(Looked::Refused) if of_callers => None,

@@ -158,11 +158,11 @@ impl Directory {
                 continue;
             };
             let _turn = self.memory.locks.acquire((intent.kind, id.clone())).await;
-            if self.reread(intent.kind, id, origin).await? {
-                store.settle(intent.number).map_err(internal)?;
-            } else {
-                settled = false;
+            if !self.reread(intent.kind, id, origin).await? {
+                // An origin that cannot tell of one is not asked for the others: the read goes there as it is.
+                return Ok(false);
             }
+            store.settle(intent.number).map_err(internal)?;
         }
         Ok(settled)
     }

@@ -14,10 +14,10 @@ use crate::environment::now_ms;
 use crate::http::{Response, scim_error};
 use crate::near::pause;
 use crate::origin::{Origin, Side};
-use crate::synchronise::retry_in;
 use scim_edge_account::published::DirectorySettings;
 use scim_edge_account::setting::PASSTHROUGH;
 use scim_edge_directory::audit::{self, Entry, Kind as EntryKind, Outcome};
+use scim_edge_directory::backoff::retry_in;
 use scim_edge_directory::circuit::Circuit;
 use scim_edge_directory::pass::Purpose;
 use scim_edge_directory::position::Position;
@@ -258,6 +258,14 @@ impl Directory {
                 })?;
                 Ok(Some(wait))
             }
+        }
+    }
+
+    /// A switch that waits for its next attempt goes on now: an operator asks for it.
+    pub(crate) fn hurry_switch(&self) -> Result<()> {
+        match self.store()?.sets().map_err(internal)?.switch {
+            Some(switch) => self.remember(&switch, |switch| switch.next_attempt = None),
+            None => Ok(()),
         }
     }
 

@@ -15,6 +15,8 @@ use crate::environment::now_ms;
 use crate::origin::{NoAnswer, Origin, Side};
 use crate::races::Moment;
 use crate::replica::is_scim;
+use scim_edge_account::setting::PASSTHROUGH;
+use scim_edge_directory::backoff::retry_in;
 use scim_edge_directory::capabilities::Capabilities;
 use scim_edge_directory::position::{Place, Position, Step};
 use scim_edge_directory::replica::State;
@@ -32,12 +34,14 @@ const PAGE_LEAST: i64 = 2;
 /// How long one alarm of the first fill works before it makes room for the next, in milliseconds.
 const TURN_MS: i64 = 20_000;
 
-/// The least and the longest wait between attempts to read the origin, in milliseconds.
-const RETRY_LEAST_MS: i64 = 1_000;
-const RETRY_MOST_MS: i64 = 300_000;
+/// How soon the alarm rings when something may have to be looked at, in milliseconds.
+const SOON_MS: i64 = 1_000;
 
-/// Failures in a row after which a pass begins again: where it was may be no place any more.
-const FAILURES: u32 = 3;
+/// How soon the alarm rings again when nothing is heard of its work any more, in milliseconds.
+const GUARD_MS: i64 = 60_000;
+
+/// How often requests look whether there is an alarm while the copy is behind, in milliseconds.
+const LOOK_MS: i64 = 5_000;
 
 /// A page of the origin's.
 pub(crate) struct Page<'a> {
@@ -48,10 +52,16 @@ pub(crate) struct Page<'a> {
     pub since: Moment<'a>,
 }
 
+/// What stood in the way when the origin was last read in the background.
+pub(crate) struct Trouble {
+    pub status: Option<u16>,
+    pub sentence: String,
+}
+
 /// Why there is no page.
 pub(crate) enum Unread {
-    /// The origin refuses what was asked.
-    Refused,
+    /// The origin refuses what was asked, with this status.
+    Refused(u16),
     /// The page is longer than is read.
     TooLong,
     /// There is no answer to work with, for now.
@@ -60,45 +70,114 @@ pub(crate) enum Unread {
 
 impl Directory {
     /// Sees to it that the alarm rings: it may have been lost with an object that was stopped, and one that
-    /// was set for the next pass over another origin is too late.
+    /// was set for the next pass over another origin is too late. While the copy is behind, requests look again.
     pub(crate) async fn wake(&self) -> Result<()> {
-        if self.memory.is_awake.get() {
+        let (is_awake, looked) = (self.memory.is_awake.get(), &self.memory.looked_at);
+        if is_awake && now_ms().saturating_sub(looked.get()) < LOOK_MS {
+            return Ok(());
+        }
+        looked.set(now_ms());
+        let store = self.store()?;
+        let state = store.replica().map_err(internal)?;
+        if is_awake && !self.is_behind(state.as_ref()) {
             return Ok(());
         }
         let storage = self.state.storage();
-        let store = self.store()?;
-        let is_urgent = store.has_unknown_creations().map_err(internal)?
-            || store
-                .replica()
-                .map_err(internal)?
-                .is_some_and(|state| state.filling.is_some() && state.fill_began.is_none());
+        let is_urgent = !is_awake
+            && (store.has_unknown_creations().map_err(internal)?
+                || state.is_some_and(|state| state.filling.is_some() && state.fill_began.is_none()));
         if is_urgent || storage.get_alarm().await?.is_none() {
-            storage.set_alarm(RETRY_LEAST_MS).await?;
+            storage.set_alarm(SOON_MS).await?;
         }
         self.memory.is_awake.set(true);
         Ok(())
     }
 
+    /// Whether the background has to do something about the copy by now.
+    fn is_behind(&self, state: Option<&State>) -> bool {
+        let known = self.memory.configuration.borrow();
+        let Some((state, known)) = state.zip(known.as_ref()) else { return false };
+        // Where only callers can ask the origin the background cannot.
+        let of_callers = known.settings.origin_authorization.as_deref() == Some(PASSTHROUGH);
+        let age_ms = now_ms().saturating_sub(state.synced_at.unwrap_or(0));
+        let is_old = age_ms > i64::from(known.settings.max_staleness_seconds).saturating_mul(1000);
+        !of_callers && (state.filling.is_some() || is_old)
+    }
+
     /// Has a pass begun soon: something may be at the origin that nobody knows of.
     pub(crate) async fn look_soon(&self) -> Result<()> {
-        self.wake_in(RETRY_LEAST_MS).await
+        self.wake_in(SOON_MS).await
     }
 
     pub(crate) async fn wake_in(&self, ms: i64) -> Result<()> {
-        self.memory.switching.due.set(now_ms().saturating_add(ms));
-        self.wake_at(ms).await
-    }
-
-    async fn wake_at(&self, ms: i64) -> Result<()> {
+        let at = now_ms().saturating_add(ms);
+        self.memory.switching.due.set(at);
+        let asked = &self.memory.asked_alarm;
+        asked.set(Some(asked.get().unwrap_or(at).min(at)));
         self.memory.is_awake.set(true);
         self.state.storage().set_alarm(ms.max(0)).await
     }
 
-    /// Copies from the origin. Each alarm does a part and says when to go on.
-    pub(crate) async fn synchronise(&self) -> Result<()> {
-        // Where there is nothing to do, the alarm is not needed.
+    /// Sets the alarm after its work, or before it in case nothing is heard of it any more. What was asked for
+    /// meanwhile is not put off.
+    async fn wake_next(&self, wait: Option<i64>) -> Result<()> {
         self.memory.is_awake.set(true);
-        let Some(configuration) = self.known_configuration().map_err(internal)? else { return Ok(()) };
+        let asked = self.memory.asked_alarm.get().map(|at| at.saturating_sub(now_ms()));
+        match wait.into_iter().chain(asked).min() {
+            Some(ms) => self.state.storage().set_alarm(ms.max(0)).await,
+            None => self.state.storage().delete_alarm().await,
+        }
+    }
+
+    /// With new settings the origin may be another one, or accept what it did not: it is asked now.
+    pub(crate) async fn try_again(&self) -> Result<()> {
+        let store = self.store()?;
+        let Some(mut state) = store.replica().map_err(internal)? else { return Ok(()) };
+        let is_new = state.filling.is_some() && state.fill_began.is_none();
+        if state.last_error.is_some() {
+            state.calm();
+            store.set_replica(&state).map_err(internal)?;
+        } else if !is_new {
+            return Ok(());
+        }
+        self.wake_in(0).await
+    }
+
+    /// The work of the alarm. The next one is set before it, so that an end of the isolate ends no copy; an error
+    /// is written down and tried again after a while, longer with each.
+    pub(crate) async fn ring(&self) -> Result<()> {
+        self.memory.asked_alarm.set(None);
+        self.wake_next(Some(GUARD_MS)).await?;
+        let wait = match self.synchronise().await {
+            Ok(wait) => {
+                self.memory.faults.set(0);
+                wait
+            }
+            Err(error) => {
+                console_error!("the work of the alarm failed: {error}");
+                Some(self.note_fault())
+            }
+        };
+        self.wake_next(wait).await
+    }
+
+    /// Takes note of an error of the gateway's own. Returns how long to wait, in milliseconds.
+    fn note_fault(&self) -> i64 {
+        let faults = self.memory.faults.get().saturating_add(1);
+        self.memory.faults.set(faults);
+        let sentence = "The gateway could not take over what the origin shows: its log has the error";
+        let noted = self.store().ok().and_then(|store| {
+            let mut state = store.replica().ok().flatten()?;
+            let wait = state.failed(None, sentence.to_owned(), now_ms());
+            store.set_replica(&state).ok().map(|()| wait)
+        });
+        noted.unwrap_or_else(|| retry_in(faults))
+    }
+
+    /// Copies from the origin. Each alarm does a part. Returns when to go on, in milliseconds; none where there is
+    /// nothing to do.
+    async fn synchronise(&self) -> Result<Option<i64>> {
+        let Some(configuration) = self.known_configuration().map_err(internal)? else { return Ok(None) };
         self.memory.configuration.borrow_mut().get_or_insert(configuration);
         let kept = self.store()?.drop_expired(now_ms()).map_err(internal)?;
         let stale = self.drop_stale_import()?;
@@ -115,10 +194,7 @@ impl Directory {
             waits.push(wait);
         }
         waits.extend(self.advance_switch().await?);
-        match waits.into_iter().min() {
-            Some(wait) => self.wake_at(wait).await,
-            None => Ok(()),
-        }
+        Ok(waits.into_iter().min())
     }
 
     /// Copies into the tables in use. When to go on, in milliseconds; none where there is nothing to copy from.
@@ -130,9 +206,20 @@ impl Directory {
         else {
             return Ok(None);
         };
-        if let Some(wait) = self.with_circuit(&origin, |circuit| circuit.background_wait(now_ms())) {
+        if state.ordered.is_some() {
+            self.hurry(&origin)?;
+        }
+        let resting = state.rest(now_ms());
+        if let Some(wait) =
+            self.with_circuit(&origin, |circuit| circuit.background_wait(now_ms())).max(resting)
+        {
             return Ok(Some(wait));
         }
+        if state.ordered.is_some() {
+            state.take_up();
+            self.store()?.set_replica(&state).map_err(internal)?;
+        }
+        self.memory.trouble.take();
         let done = match state.filling {
             Some(_) => self.fill(&origin, &mut state).await?,
             None => self.pass_on(&origin, settings.max_staleness_seconds, &mut state).await?,
@@ -145,23 +232,31 @@ impl Directory {
         }
     }
 
+    /// That the origin asked for less is forgotten: an operator wants it asked.
+    fn hurry(&self, origin: &Origin) -> Result<()> {
+        let Some(store) = self.tables(origin) else { return Ok(()) };
+        self.with_circuit(origin, |circuit| if circuit.hurry() { store.set_circuit(circuit) } else { Ok(()) })
+            .map_err(internal)
+    }
+
     /// How long to wait after a failure, in milliseconds.
     fn retry_later(&self, origin: &Origin, state: &mut State) -> Result<i64> {
-        state.failures = state.failures.saturating_add(1);
-        self.save(origin, state)?;
-        if let Some(pass) = &state.pass
-            && (pass.position.cursor.is_some() || state.failures >= FAILURES)
-        {
-            state.wanted = state.wanted.or(Some(pass.purpose));
-            state.pass = None;
-            self.store()?.set_replica(state).map_err(internal)?;
+        let trouble = self.memory.trouble.take().unwrap_or_else(|| Trouble {
+            status: None,
+            sentence: "The origin's lists changed while they were read, or have no SCIM list in them"
+                .to_owned(),
+        });
+        let is_kept = self.save(origin, state)?;
+        let wait = state.failed(trouble.status, trouble.sentence, now_ms());
+        if is_kept && let Some(store) = self.tables(origin) {
+            store.set_replica(state).map_err(internal)?;
         }
         console_error!(
             "the origin could not be read; attempt {} to follow",
-            state.failures.saturating_add(1)
+            state.last_error.as_ref().map_or(0, |failure| failure.attempt).saturating_add(1)
         );
         let asked = self.with_circuit(origin, |circuit| circuit.background_wait(now_ms()));
-        Ok(retry_in(state.failures).max(asked.unwrap_or(0)))
+        Ok(wait.max(asked.unwrap_or(0)))
     }
 
     /// Stores how far the copy has come; whether it still is one of this origin. What others have stored
@@ -173,7 +268,7 @@ impl Directory {
             return Ok(false);
         }
         state.hides_members |= stored.hides_members;
-        state.wanted = stored.wanted;
+        (state.wanted, state.ordered) = (stored.wanted, stored.ordered);
         state.suspicion = stored.suspicion;
         store.set_replica(state).map_err(internal)?;
         Ok(true)
@@ -208,25 +303,49 @@ impl Directory {
         }
         loop {
             let kind = position.of();
-            let Ok(page) = self.read_page(origin, kind, &position, None, state).await? else {
-                return Ok(None);
+            let by_cursor = pages_by_cursor(state);
+            let step = match self.read_page(origin, kind, &position, None, state).await? {
+                Ok(page) => {
+                    if self.absorb_page(origin, &page, state).await?.is_none() {
+                        return Ok(None);
+                    }
+                    position.advance(page.place, by_cursor)
+                }
+                Err(Unread::Refused(status)) if position.cursor.is_some() => {
+                    // The origin has forgotten the cursor. What was read stays.
+                    self.note_trouble(
+                        origin,
+                        Some(status),
+                        "The origin does not know its own cursor any more",
+                    );
+                    state.filling = Some(Position::first(kind));
+                    return Ok(None);
+                }
+                Err(Unread::Refused(400 | 404)) => match position.refused(by_cursor) {
+                    Some(step) => step,
+                    None => return Ok(None),
+                },
+                Err(_) => return Ok(None),
             };
-            if self.absorb_page(origin, &page, state).await?.is_none() {
-                return Ok(None);
-            }
-            let total = page.place.total;
-            let step = position.advance(page.place, pages_by_cursor(state));
             if step == Step::Unrest {
+                self.note_trouble(
+                    origin,
+                    None,
+                    "The origin's lists do not keep their order from page to page",
+                );
+                state.filling = Some(position);
                 return Ok(None);
             }
             if step == Step::End {
                 let known = store
                     .count(kind)
                     .and_then(|count| Ok(count.saturating_add(store.count_set_aside(kind)?)));
-                if known.map_err(internal)? < total {
-                    // Resources moved between pages while they were read, or the origin shows not all of
-                    // them: a copy that lacks some must not answer.
-                    state.filling = Some(Position::first(Kind::User));
+                if !position.has_all(known.map_err(internal)?) {
+                    // A copy that lacks some must not answer.
+                    let counted = position.total.unwrap_or(0);
+                    let sentence = format!("The origin counts {counted} {} and shows fewer", kind.segment());
+                    self.note_trouble(origin, None, &sentence);
+                    state.fill_again();
                     return Ok(None);
                 }
                 if kind == Kind::Group {
@@ -234,7 +353,8 @@ impl Directory {
                 }
                 position = Position::first(Kind::Group);
             }
-            (state.filling, state.failures) = (Some(position.clone()), 0);
+            state.filling = Some(position.clone());
+            state.succeeded(false);
             if !self.save(origin, state)? {
                 return Ok(None);
             }
@@ -243,7 +363,8 @@ impl Directory {
             }
         }
         let began = state.fill_began.take().unwrap_or(turn);
-        (state.filling, state.fill_total, state.failures) = (None, None, 0);
+        (state.filling, state.fill_total) = (None, None);
+        state.succeeded(true);
         (state.synced_at, state.whole_at) = (Some(began), Some(began));
         Ok(self.save(origin, state)?.then_some(0))
     }
@@ -280,11 +401,10 @@ impl Directory {
     ) -> Result<std::result::Result<Page<'_>, Unread>> {
         let since = self.memory.races.moment();
         let by_cursor = pages_by_cursor(state);
-        let anchor = position.last.as_ref().filter(|_| !by_cursor);
         let place = match &position.cursor {
             Some(cursor) if by_cursor => format!("cursor={}", encode(cursor)),
             None if by_cursor => "cursor=".to_owned(),
-            _ => format!("startIndex={}", position.start.saturating_sub(i64::from(anchor.is_some()))),
+            _ => format!("startIndex={}", position.index()),
         };
         let message = loop {
             let count = self.memory.page.get();
@@ -297,25 +417,18 @@ impl Directory {
             }
         };
         let total = message.get("totalResults").and_then(Value::as_i64);
-        let Some(total) = total.or(by_cursor.then_some(0)) else { return Ok(Err(Unread::Failed)) };
         let next = message.get("nextCursor").and_then(Value::as_str).map(str::to_owned);
         let resources = match message {
             Value::Object(mut message) => match message.remove("Resources") {
                 Some(Value::Array(resources)) => resources,
-                _ => Vec::new(),
+                // An empty list may have none.
+                None | Some(Value::Null) if message.contains_key("totalResults") => Vec::new(),
+                _ => return Ok(Err(Unread::Failed)),
             },
-            _ => Vec::new(),
+            _ => return Ok(Err(Unread::Failed)),
         };
-        let id = |shown: &Value| shown.get("id").and_then(Value::as_str).map(str::to_owned);
-        let count = i64::try_from(resources.len()).unwrap_or(i64::MAX);
-        let place = Place {
-            has_moved: anchor.is_some() && anchor != resources.first().and_then(id).as_ref(),
-            // A page of one would be followed by nothing but itself.
-            last: resources.last().filter(|_| count > 1).and_then(id),
-            count: count.saturating_sub(i64::from(anchor.is_some())),
-            total,
-            next,
-        };
+        let id = |shown: &Value| shown.get("id").and_then(Value::as_str).unwrap_or_default().to_owned();
+        let place = Place { ids: resources.iter().map(id).collect(), total, next };
         Ok(Ok(Page { kind, resources, place, since }))
     }
 
@@ -329,8 +442,9 @@ impl Directory {
     ) -> Result<std::result::Result<i64, Unread>> {
         let place = if pages_by_cursor(state) { "cursor=" } else { "startIndex=1" };
         let message = self.list(origin, kind, place, 1, filter).await?;
-        Ok(message
-            .and_then(|message| message.get("totalResults").and_then(Value::as_i64).ok_or(Unread::Refused)))
+        Ok(message.and_then(|message| {
+            message.get("totalResults").and_then(Value::as_i64).ok_or(Unread::Refused(200))
+        }))
     }
 
     async fn list(
@@ -349,12 +463,30 @@ impl Directory {
             Err(_) => return Ok(Err(Unread::Failed)),
         };
         if matches!(answered.status, 400 | 403 | 404 | 405 | 501) {
-            return Ok(Err(Unread::Refused));
+            return Ok(Err(Unread::Refused(answered.status)));
         }
         if answered.status != 200 || !self.copies(origin)? {
             return Ok(Err(Unread::Failed));
         }
-        Ok(serde_json::from_slice(&answered.body).map_err(|_| Unread::Failed))
+        Ok(serde_json::from_slice(&answered.body).map_err(|_| {
+            self.note_trouble(
+                origin,
+                Some(200),
+                &format!("{}/{} answered with no SCIM list", origin.base, kind.segment()),
+            );
+            Unread::Failed
+        }))
+    }
+
+    /// Takes note of what stands in the way of a copy.
+    pub(crate) fn note_trouble(&self, origin: &Origin, status: Option<u16>, sentence: &str) {
+        match origin.side {
+            Side::InUse => {
+                let trouble = Trouble { status, sentence: sentence.to_owned() };
+                *self.memory.trouble.borrow_mut() = Some(trouble);
+            }
+            Side::Beside(_) => self.memory.switching.note(Some(sentence.to_owned())),
+        }
     }
 
     /// Takes a page over into the tables; the ids on it. None where the origin cannot be read.
@@ -416,12 +548,6 @@ impl Directory {
             _ => Err(Unread::Failed),
         })
     }
-}
-
-/// How long to wait after so many failures in a row, in milliseconds.
-pub(crate) fn retry_in(failures: u32) -> i64 {
-    let wait = RETRY_LEAST_MS.saturating_mul(1_i64.checked_shl(failures.min(16)).unwrap_or(1));
-    wait.clamp(RETRY_LEAST_MS, RETRY_MOST_MS)
 }
 
 /// Whether the origin says that it pages by cursor only (RFC 9865 §4).
