@@ -14,7 +14,7 @@ use crate::Directory;
 use crate::changed_names::ChangedNames;
 use crate::circles::{Order, Turn};
 use crate::list::read_object;
-use crate::message::{Failure, Request, Response};
+use crate::message::{Changed, Failure, Request, Response};
 use crate::sql::Sql;
 use scim_edge_scim::budget::Budget;
 use scim_edge_scim::dialect::Dialect;
@@ -260,7 +260,10 @@ impl Bulk {
                     self.fates.insert(bulk_id, fate);
                 }
                 self.answer(part.operation, answer);
-                self.change(part.operation, response.changed.first().cloned().flatten());
+                self.change(
+                    part.operation,
+                    response.changed.first().and_then(|changed| changed.names.clone()),
+                );
                 if let (true, Some(id)) = (unit.turn.is_circle, id) {
                     let made = (part.operation, part.kind, id);
                     if part.is_incomplete {
@@ -369,8 +372,9 @@ impl Bulk {
 
     /// The answer.
     pub fn into_response(self) -> Response {
-        let changed = self.answers.iter().zip(self.changed).filter(|(answer, _)| answer.is_some());
-        let changed = changed.map(|(_, names)| names).collect();
+        let all = self.answers.iter().zip(self.changed).enumerate();
+        let answered = all.filter(|(_, (answer, _))| answer.is_some());
+        let changed = answered.map(|(operation, (_, names))| Changed { operation, names }).collect();
         let answers: Vec<Value> = self.answers.into_iter().flatten().collect();
         let body = json!({ "schemas": [RESPONSE], "Operations": answers }).to_string();
         Response { changed, ..Response::json(200, body) }

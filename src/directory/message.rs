@@ -91,8 +91,24 @@ pub struct Response {
     /// What went wrong inside, for the log only.
     pub fault: Option<String>,
     /// Names of the attributes that the request changed, for the audit; a bulk request has those of each
-    /// operation in its answer.
-    pub changed: Vec<Option<ChangedNames>>,
+    /// operation in its answer, in the order of the answer.
+    pub changed: Vec<Changed>,
+}
+
+/// Names of the attributes that a request, or one operation of a bulk request, changed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Changed {
+    /// The place of the operation in the bulk request: operations that are left undone have no answer.
+    pub operation: usize,
+    /// The names; none if nothing was changed.
+    pub names: Option<ChangedNames>,
+}
+
+impl Changed {
+    /// What a request changed that is no bulk request.
+    pub fn of_request(names: Option<ChangedNames>) -> Vec<Self> {
+        vec![Self { operation: 0, names }]
+    }
 }
 
 impl Response {
@@ -111,7 +127,7 @@ impl Response {
 
     /// The same answer, to a request that changed these.
     pub(crate) fn changing(mut self, names: ChangedNames) -> Self {
-        self.changed = vec![Some(names)];
+        self.changed = Changed::of_request(Some(names));
         self
     }
 

@@ -11,15 +11,15 @@ use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 use worker::ByteStream;
 
-/// How much of a body that is too long is read all the same, in bytes: the client gets its answer and can use the
-/// connection again, which the host would end otherwise. `refuse.js` has the same bound.
+/// How much of a body is read past its limit, in bytes, and not kept: the client gets its answer and can use the
+/// connection again, which the host would end otherwise.
 const REST: usize = 8 << 20;
-
-/// From how many bytes on a body counts twice.
-const LONG: usize = 1 << 20;
 
 /// How long a body that is not short may take, in milliseconds.
 const TIME_LIMIT_MS: u32 = 30_000;
+
+/// How much longer than the body of a write its answer may be without a second look for room.
+const ANSWER_TO_SENT: usize = 3;
 
 /// How often, and after how many milliseconds each time, room is asked for again.
 const ATTEMPTS: u32 = 100;
@@ -113,49 +113,58 @@ impl Body {
     /// Adds a chunk, once there is room for it.
     async fn add(&mut self, chunk: &[u8]) -> Result<(), BodyError> {
         let length = self.bytes.len().saturating_add(chunk.len());
-        for _ in 0..ATTEMPTS {
-            if self.room.grow_to(weighed(length)) {
-                if self.bytes.is_empty() {
-                    self.bytes.reserve(chunk.len());
-                } else if length > self.bytes.capacity() {
-                    // Exactly: doubling would take up to twice the room.
-                    self.bytes.reserve_exact(
-                        length.max(FREE).saturating_sub(self.bytes.len()).saturating_add(FREE),
-                    );
-                }
-                self.bytes.extend_from_slice(chunk);
-                return Ok(());
-            }
-            JsFuture::from(pause(WAIT_MS)).await.map_err(|_| BodyError::Broken)?;
+        take(&mut self.room, length).await?;
+        if self.bytes.is_empty() {
+            self.bytes.reserve(chunk.len());
+        } else if length > self.bytes.capacity() {
+            // Exactly: doubling would take up to twice the room.
+            self.bytes.reserve_exact(length.max(FREE).saturating_sub(self.bytes.len()).saturating_add(FREE));
         }
-        Err(BodyError::Busy)
+        self.bytes.extend_from_slice(chunk);
+        Ok(())
     }
 }
 
-/// A long body counts twice: it is kept once more while its JSON is read.
-fn weighed(length: usize) -> usize {
-    if length > LONG { length.saturating_mul(2) } else { length }
+/// Takes room for this many bytes, and waits for it if there is none.
+async fn take(room: &mut Room, bytes: usize) -> Result<(), BodyError> {
+    for _ in 0..ATTEMPTS {
+        if room.grow_to(bytes) {
+            return Ok(());
+        }
+        JsFuture::from(pause(WAIT_MS)).await.map_err(|_| BodyError::Broken)?;
+    }
+    Err(BodyError::Busy)
+}
+
+/// The room for the answer to a write, taken before it is sent: an answer for which there is no room leaves it unknown
+/// whether the change was made. Origins answer with the resource, and with more about each member than they were sent.
+pub(crate) async fn room_for_answer(sent: usize, limit: usize) -> Result<Room, BodyError> {
+    let mut room = Room::none();
+    take(&mut room, sent.saturating_mul(ANSWER_TO_SENT).min(limit)).await?;
+    Ok(room)
 }
 
 /// Reads a request's body of at most `limit` bytes: what it announces is not believed.
 pub(crate) async fn read(stream: Option<web_sys::ReadableStream>, limit: usize) -> Result<Body, BodyError> {
-    read_and_pass(stream, limit, REST).await
+    read_and_pass(stream, limit, limit.saturating_add(REST), Room::none()).await
 }
 
-/// Reads an answer's body. One that is too long is given up where it passes the limit.
+/// Reads an answer's body into a room. One that is too long is given up where it passes the limit.
 pub(crate) async fn read_answer(
     stream: Option<web_sys::ReadableStream>,
     limit: usize,
+    room: Room,
 ) -> Result<Body, BodyError> {
-    read_and_pass(stream, limit, 0).await
+    read_and_pass(stream, limit, 0, room).await
 }
 
 async fn read_and_pass(
     stream: Option<web_sys::ReadableStream>,
     limit: usize,
     rest: usize,
+    room: Room,
 ) -> Result<Body, BodyError> {
-    let mut body = Body::from(Vec::new());
+    let mut body = Body { bytes: Vec::new(), room };
     let Some(stream) = stream else { return Ok(body) };
     let mut chunks = ByteStream::from(stream);
     let mut deadline = None;
@@ -186,5 +195,6 @@ async fn read_and_pass(
             deadline = Some(JsFuture::from(pause(TIME_LIMIT_MS)));
         }
     }
+    body.room.complete(body.bytes.capacity());
     outcome.map(|()| body)
 }

@@ -10,7 +10,7 @@ use crate::origin::{Origin, unroutable};
 use crate::replica::read_body;
 use scim_edge_account::published::DirectorySettings;
 use scim_edge_directory::bulk::{Bulk, Part, interrupted, not_permitted};
-use scim_edge_directory::message::Response as ScimResponse;
+use scim_edge_directory::message::{Changed, Response as ScimResponse};
 use scim_edge_policy::operation::needed;
 use scim_edge_scim::budget::Budget;
 use worker::Result;
@@ -74,7 +74,7 @@ impl Directory {
         let names = self.names_changed(one, settings)?;
         let response = plain(self.write(one, settings, origin).await?);
         let names = names.filter(|_| response.status < 400);
-        Ok(ScimResponse { changed: vec![names], ..response })
+        Ok(ScimResponse { changed: Changed::of_request(names), ..response })
     }
 
     /// Whether the tables are still those of a system of record: between two turns the settings can have changed, or

@@ -1,10 +1,11 @@
 //! Every request to the origin passes here: it is not sent while the origin is known to be down, and what
 //! becomes of it is taken note of.
 
+use crate::body::room_for_answer;
 use crate::directory::Directory;
 use crate::environment::now_ms;
 use crate::http::{Response, SCIM_JSON, scim_error};
-use crate::origin::{Answer, NoAnswer, Origin, Outgoing, Side};
+use crate::origin::{ANSWER_LIMIT, Answer, NoAnswer, Origin, Outgoing, Side};
 use crate::probe::problem;
 use crate::synchronise::Trouble;
 use scim_edge_directory::backoff::asked_ms;
@@ -19,8 +20,10 @@ impl Directory {
         origin: &Origin,
         outgoing: Outgoing<'_>,
     ) -> std::result::Result<Answer, NoAnswer> {
+        let sent = outgoing.body.as_ref().map_or(0, Vec::len);
+        let room = room_for_answer(sent, ANSWER_LIMIT).await.map_err(|_| NoAnswer::Full)?;
         self.with_circuit(origin, |circuit| circuit.admit(now_ms())).map_err(NoAnswer::Waiting)?;
-        let answered = origin.send(outgoing).await;
+        let answered = origin.send(outgoing, room).await;
         let heard = match &answered {
             Ok(answer) => Heard::of(answer.status, retry_after_ms(answer)),
             Err(NoAnswer::Unreachable) => Heard::Failure { busy_ms: None },

@@ -28,9 +28,8 @@ use scim_edge_account::authority::Authority;
 use scim_edge_account::published::DirectorySettings;
 use scim_edge_account::supplement::Supplement;
 use scim_edge_directory::FEATURES;
-use scim_edge_directory::changed_names::ChangedNames;
 use scim_edge_directory::circuit::Circuit;
-use scim_edge_directory::message::{Request as ScimRequest, Response as ScimResponse};
+use scim_edge_directory::message::{Changed, Request as ScimRequest, Response as ScimResponse};
 use scim_edge_directory::scan::Scan;
 use scim_edge_directory::sql::SqlError;
 use scim_edge_directory::table_set::TableSet;
@@ -165,7 +164,7 @@ pub(crate) struct Incoming {
     /// Whether the brake does not concern it: each of these was confirmed by itself.
     pub(crate) is_confirmed: bool,
     /// Names of the attributes that the request changed; one list for each operation of a bulk request.
-    pub(crate) changed: Rc<RefCell<Vec<Option<ChangedNames>>>>,
+    pub(crate) changed: Rc<RefCell<Vec<Changed>>>,
 }
 
 impl Incoming {

@@ -22,7 +22,7 @@ use worker::Result;
 /// A write on its way.
 pub(crate) struct Forward {
     form: Form,
-    /// The body as it was read.
+    /// The body as it was read; empty for a group, of which it is long and not needed.
     body: Map<String, Value>,
     /// The query, without what the gateway does itself.
     pub(crate) query: String,
@@ -65,15 +65,18 @@ impl Directory {
             return Ok(Ok(forward));
         }
         if !incoming.body.is_empty() {
-            forward.body = match read_body(incoming) {
+            let body = match read_body(incoming) {
                 Ok(body) => body,
                 Err(error) => return Ok(Err(error)),
             };
             if settings.strict || forward.is_tolerant {
-                forward.form = match store.form(method, kind, &forward.body, dialect(settings)) {
+                forward.form = match store.form(method, kind, &body, dialect(settings)) {
                     Ok(form) => form,
                     Err(error) => return Ok(Err(error)),
                 };
+            }
+            if kind == Kind::User {
+                forward.body = body;
             }
         }
         if settings.adds(Supplement::Projection) {
@@ -141,7 +144,12 @@ impl Directory {
             None => (!incoming.body.is_empty()).then(|| outgoing_body(incoming, origin)),
         };
         let sent = self.send_as(incoming, origin, if_match.clone(), query, body).await?;
-        if !matches!(&sent, Sent::Answered(answered) if refuses_form(answered)) {
+        // An origin without PATCH (RFC 7644 §3.5.2) of which the configuration is not known yet.
+        let lacks_patch = |answered: &Answer| {
+            answered.status == 501 && incoming.method == "PATCH" && settings.adds(Supplement::Patch)
+        };
+        let is_refused = |answered: &Answer| refuses_form(answered) || lacks_patch(answered);
+        if !matches!(&sent, Sent::Answered(answered) if is_refused(answered)) {
             return Ok(sent);
         }
         match (id, second) {

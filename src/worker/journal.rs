@@ -14,6 +14,7 @@ use scim_edge_account::published::DirectorySettings;
 use scim_edge_directory::activity::{Activity, Happened};
 use scim_edge_directory::audit::{self, Entry, Kind, Outcome, Resource};
 use scim_edge_directory::changed_names::ChangedNames;
+use scim_edge_directory::message::Changed;
 use scim_edge_directory::message::REFUSED_BY;
 use scim_edge_directory::refusals;
 use scim_edge_directory::sql::SqlError;
@@ -89,9 +90,9 @@ impl Directory {
         let sql = self.store()?.sql();
         let status = response.status;
         if let Some(begun) = begun {
-            let mut changed = incoming.changed.take().into_iter();
+            let changed = incoming.changed.take();
             let parts = match (&incoming.endpoint, response.text()) {
-                (Endpoint::Bulk, Some(body)) => parts(&incoming.body, body.as_bytes()),
+                (Endpoint::Bulk, Some(body)) => parts(&incoming.body, body.as_bytes(), &changed),
                 _ => Vec::new(),
             };
             let id = response.header("location").filter(|_| status < 400).and_then(last_segment);
@@ -105,15 +106,14 @@ impl Directory {
                 {
                     resource.id = id;
                 }
-                let attributes = changed.next().flatten();
+                let attributes = changed.into_iter().next().and_then(|changed| changed.names);
                 let reason = reason.map(str::to_owned);
                 let entry = entry(incoming, &begun, begun.operation, resource, status);
                 audit::add(sql, &Entry { attributes, reason, ..entry }).map_err(internal)?;
             }
-            for (part, attributes) in parts.into_iter().zip(changed.chain(std::iter::repeat(None))) {
-                let Some(part) = part else { continue };
+            for part in parts {
                 let entry = entry(incoming, &begun, part.operation, part.resource, part.status);
-                audit::add(sql, &Entry { attributes, ..entry }).map_err(internal)?;
+                audit::add(sql, &Entry { attributes: part.attributes, ..entry }).map_err(internal)?;
             }
             self.trim(settings)?;
         }
@@ -307,10 +307,12 @@ struct Part {
     operation: &'static str,
     resource: Option<Resource>,
     status: u16,
+    attributes: Option<ChangedNames>,
 }
 
-/// The operations of a bulk request that were answered; none for one that names no operation.
-fn parts(asked: &[u8], answered: &[u8]) -> Vec<Option<Part>> {
+/// The operations of a bulk request that were answered, but for those that name no operation. `changed` says which
+/// operation each answer is to: some may have been left undone before it.
+fn parts(asked: &[u8], answered: &[u8], changed: &[Changed]) -> Vec<Part> {
     let operations = |text: &[u8]| {
         let message = serde_json::from_slice::<Value>(text).ok()?;
         let members = message.as_object()?;
@@ -318,7 +320,8 @@ fn parts(asked: &[u8], answered: &[u8]) -> Vec<Option<Part>> {
         named.and_then(|(_, list)| list.as_array().cloned())
     };
     let (Some(asked), Some(answered)) = (operations(asked), operations(answered)) else { return Vec::new() };
-    let part = |(asked, answered): (&Value, &Value)| {
+    let part = |(answered, changed): (&Value, &Changed)| {
+        let asked = asked.get(changed.operation)?;
         let text = |value: &Value, name: &str| value.get(name).and_then(Value::as_str).map(str::to_owned);
         let endpoint = Endpoint::from_segments(&segments(&text(asked, "path")?).ok()?)?;
         let method = text(asked, "method")?.to_ascii_uppercase();
@@ -331,7 +334,8 @@ fn parts(asked: &[u8], answered: &[u8]) -> Vec<Option<Part>> {
             operation: Operation::of(&method, &endpoint)?.name,
             resource: Some(resource),
             status: status.unwrap_or(0),
+            attributes: changed.names.clone(),
         })
     };
-    asked.iter().zip(&answered).map(part).collect()
+    answered.iter().zip(changed).filter_map(part).collect()
 }

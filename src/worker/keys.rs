@@ -7,6 +7,7 @@ use crate::body::read_answer;
 use crate::environment::{Environment, now_ms};
 use crate::metrics;
 use crate::origin::fetch;
+use crate::room::Room;
 use scim_edge_policy::algorithm::Algorithm;
 use scim_edge_policy::encoding::encode;
 use scim_edge_policy::issuer::{Answer, Network, Source, ask};
@@ -161,7 +162,7 @@ impl Network for Fetch {
         let request = request(url, accept).map_err(|_| "no request can be made of it".to_owned())?;
         let answer = fetch(&request).await.map_err(|_| "could not be reached".to_owned())?;
         let cache_control = answer.headers().get("cache-control").ok().flatten();
-        let body = read_answer(answer.body(), BYTES).await;
+        let body = read_answer(answer.body(), BYTES, Room::none()).await;
         let body = body.map_err(|_| "the answer is too long or broke off".to_owned())?;
         Ok(Answer { status: answer.status(), cache_control, body: body.to_vec() })
     }

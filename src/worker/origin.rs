@@ -7,6 +7,7 @@
 
 use crate::body::{Body, BodyError, read_answer};
 use crate::environment::now_ms;
+use crate::room::Room;
 use js_sys::{Function, Promise, Reflect, Uint8Array};
 use scim_edge_policy::hop;
 use scim_edge_scim::endpoint::{Endpoint, encode};
@@ -90,7 +91,7 @@ pub(crate) struct Answer {
     pub body: Body,
 }
 
-/// Why there is no answer. In each case but the last the request may have reached the origin.
+/// Why there is no answer. Except for [`Self::Full`] and [`Self::Waiting`] the request may have reached the origin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NoAnswer {
     /// No connection, or it was lost, or the time was up.
@@ -99,6 +100,8 @@ pub(crate) enum NoAnswer {
     TooLong,
     /// There is no room for the answer at the moment.
     Busy,
+    /// Nothing was sent: there would be no room for the answer.
+    Full,
     /// The origin answered with a redirect.
     Redirect,
     /// Nothing was sent: the origin is known to be down, and is asked again after so many milliseconds.
@@ -149,22 +152,23 @@ fn segment(text: &str) -> Option<String> {
 }
 
 impl Origin {
-    /// Sends one request and reads the whole answer.
-    pub(crate) async fn send(&self, outgoing: Outgoing<'_>) -> Result<Answer, NoAnswer> {
+    /// Sends one request and reads the whole answer, into a room.
+    pub(crate) async fn send(&self, outgoing: Outgoing<'_>, room: Room) -> Result<Answer, NoAnswer> {
         let began_ms = now_ms();
-        let answered = self.answer(outgoing).await;
+        let answered = self.answer(outgoing, room).await;
         self.trace.spent(began_ms);
         answered
     }
 
-    async fn answer(&self, outgoing: Outgoing<'_>) -> Result<Answer, NoAnswer> {
-        let mut answer = self.exchange(&outgoing).await;
+    async fn answer(&self, mut outgoing: Outgoing<'_>, room: Room) -> Result<Answer, NoAnswer> {
+        let body = outgoing.body.take();
+        let mut answer = self.exchange(&outgoing, body).await;
         // A connection that was kept may have been closed at the other end: what changes nothing is sent
         // once more (RFC 9110 §9.2.2).
         let again =
             matches!(outgoing.method, "GET" | "HEAD") && answer.as_ref().is_err_and(|error| !is_late(error));
         if again {
-            answer = self.exchange(&outgoing).await;
+            answer = self.exchange(&outgoing, None).await;
         }
         let answer = answer.map_err(|error| {
             console_error!("the origin did not answer a {}: {}", outgoing.method, sentence(&error));
@@ -178,7 +182,7 @@ impl Origin {
             .into_iter()
             .filter_map(|name| Some((name, answer.headers().get(name).ok().flatten()?)))
             .collect();
-        let body = read_answer(answer.body(), ANSWER_LIMIT).await.map_err(|error| match error {
+        let body = read_answer(answer.body(), ANSWER_LIMIT, room).await.map_err(|error| match error {
             BodyError::TooLong => NoAnswer::TooLong,
             BodyError::Broken | BodyError::Late => NoAnswer::Unreachable,
             BodyError::Busy => NoAnswer::Busy,
@@ -189,7 +193,8 @@ impl Origin {
         Ok(Answer { status, headers, body })
     }
 
-    async fn exchange(&self, outgoing: &Outgoing<'_>) -> Result<Response, JsValue> {
+    /// The body is dropped once the host has it: the answer may take as much memory.
+    async fn exchange(&self, outgoing: &Outgoing<'_>, body: Option<Vec<u8>>) -> Result<Response, JsValue> {
         let headers = Headers::new()?;
         for (name, value) in outgoing.headers.iter().chain(&self.trace.headers) {
             headers.set(name, value)?;
@@ -203,7 +208,7 @@ impl Origin {
         init.set_headers(&headers);
         init.set_redirect(RequestRedirect::Manual);
         init.set_signal(Some(&AbortSignal::timeout_with_u32(TIME_LIMIT_MS)));
-        if let Some(body) = &outgoing.body {
+        if let Some(body) = body {
             init.set_body(&Uint8Array::from(body.as_slice()));
         }
         let request = Request::new_with_str_and_init(&format!("{}{}", self.base, outgoing.path), &init)?;

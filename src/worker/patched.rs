@@ -39,10 +39,6 @@ impl Directory {
         origin: &Origin,
         query: &str,
     ) -> Result<Sent> {
-        let body = match read_body(incoming) {
-            Ok(body) => relocated(body, &incoming.call.base, &origin.base),
-            Err(error) => return refused(&error),
-        };
         let resource = Endpoint::Resource(kind, id.to_owned());
         let (Some(get), Some(put)) = (path(&resource, ""), path(&resource, query)) else {
             return refused(&ScimError::not_found("This path"));
@@ -80,13 +76,20 @@ impl Directory {
             {
                 return refused(&ScimError::status(412, "the resource has changed"));
             }
+            // Read again for each attempt, and not kept while the origin is asked: parsed it takes some times its length.
+            let body = match read_body(incoming) {
+                Ok(body) => relocated(body, &incoming.call.base, &origin.base),
+                Err(error) => return refused(&error),
+            };
             let new = match self.store()?.patched(kind, &shown, &body, dialect(settings)) {
                 Ok(new) => new,
                 Err(error) => return refused(&error),
             };
+            drop(body);
             if new == without_read_only(shown) {
                 return Ok(Sent::Answered(answered));
             }
+            drop(answered);
             let mut headers = vec![("content-type", SCIM_JSON.to_owned()), ("accept", SCIM_JSON.to_owned())];
             headers.extend(version.map(|version| ("if-match", version)));
             let body = Some(Value::Object(new).to_string().into_bytes());

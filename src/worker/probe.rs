@@ -4,6 +4,7 @@
 use crate::directory::Directory;
 use crate::http::SCIM_JSON;
 use crate::origin::{Answer, NoAnswer, Origin, Outgoing};
+use crate::room::Room;
 use scim_edge_account::published::DirectorySettings;
 use scim_edge_account::setting::PASSTHROUGH;
 use scim_edge_directory::capabilities::Capabilities;
@@ -100,7 +101,7 @@ enum Looked {
 async fn look(origin: &Origin, place: &str, query: &str) -> std::result::Result<Looked, String> {
     let headers = vec![("accept", format!("{SCIM_JSON}, application/json"))];
     let outgoing = Outgoing { method: "GET", path: format!("{place}{query}"), headers, body: None };
-    let answered = origin.send(outgoing).await;
+    let answered = origin.send(outgoing, Room::none()).await;
     match &answered {
         Ok(answer) if matches!(answer.status, 401 | 403) => return Ok(Looked::Refused),
         Ok(answer) if matches!(answer.status, 404 | 405 | 501) => return Ok(Looked::Nothing),
@@ -137,7 +138,9 @@ pub(crate) fn problem(
         Ok(answer) => Some(format!("{url} answered {}", answer.status)),
         Err(NoAnswer::Unreachable) => Some(format!("{url} could not be reached")),
         Err(NoAnswer::TooLong) => Some(format!("{url} answered with more than the gateway reads")),
-        Err(NoAnswer::Busy) => Some("The gateway has no room for a long answer at the moment".to_owned()),
+        Err(NoAnswer::Busy | NoAnswer::Full) => {
+            Some("The gateway has no room for a long answer at the moment".to_owned())
+        }
         Err(NoAnswer::Redirect) => Some(format!("{url} answered with a redirect, which is not followed")),
         Err(NoAnswer::Waiting(_)) => Some(format!("{url} did not answer lately, and is asked again later")),
     }

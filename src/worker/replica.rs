@@ -416,6 +416,11 @@ pub(crate) fn unanswered(why: NoAnswer, is_read: bool) -> Result<Sent> {
             (scim_error(&ScimError::status(502, sentence), &[])?, is_read)
         }
         NoAnswer::TooLong => (too_long(is_read)?, is_read),
+        NoAnswer::Full => {
+            let sentence = "Too many long requests are under way here, and nothing was sent to the origin: \
+                try again in a moment";
+            (scim_error(&ScimError::status(503, sentence), &[("retry-after", "1")])?, true)
+        }
         NoAnswer::Busy if is_read => {
             let sentence = "Too many long answers are under way here: try again in a moment";
             (scim_error(&ScimError::status(503, sentence), &[("retry-after", "1")])?, true)

@@ -2,16 +2,19 @@
 //! its accounts share, while their other half is on its way. So they take their length out of one bounded amount, and
 //! whatever finds none left waits, or is refused (503): never the small requests of others. See `docs/limits.md`.
 //!
+//! Each counts once: it is parsed, changed and written only while it is worked on, one request at a time, and dropped or kept
+//! as text before anything is waited for.
+//!
 //! A request whose client has gone may never be run again, nor dropped: what it holds is given up after [`HELD_MS`].
 
 use crate::environment::now_ms;
 use std::cell::RefCell;
 
-/// What all of them may hold together, in bytes.
-const ALL: usize = 16 << 20;
+/// What all of them may hold together, in bytes: a body and an origin's answer of full length, and some more.
+const ALL: usize = 17 << 20;
 
-/// What the oldest of them can always come to, in bytes: an answer of an origin's. Else many that have some of it could all
-/// wait for each other.
+/// What the oldest of them that still grows can come to, in bytes: an answer of an origin's. Else many that have some of it
+/// could all wait for each other.
 const ONE: usize = 9 << 20;
 
 /// What each may hold without being counted, in bytes: nearly every body and answer is shorter.
@@ -23,6 +26,8 @@ const HELD_MS: i64 = 120_000;
 struct Held {
     number: u64,
     bytes: usize,
+    /// Whether there is more of it to come.
+    grows: bool,
     until: i64,
 }
 
@@ -40,7 +45,8 @@ impl Book {
     fn set(&mut self, number: u64, bytes: usize, all: usize, now_ms: i64) -> bool {
         self.held.retain(|held| held.until > now_ms);
         let others = self.held.iter().filter(|held| held.number != number);
-        let oldest = others.clone().min_by_key(|held| held.number).filter(|held| held.number < number);
+        let growing = others.clone().filter(|held| held.grows);
+        let oldest = growing.min_by_key(|held| held.number).filter(|held| held.number < number);
         let reserved = oldest.map_or(0, |held| ONE.saturating_sub(held.bytes));
         if others.map(|held| held.bytes).fold(bytes, usize::saturating_add).saturating_add(reserved) > all {
             return false;
@@ -48,7 +54,7 @@ impl Book {
         let until = now_ms.saturating_add(HELD_MS);
         match self.held.iter_mut().find(|held| held.number == number) {
             Some(held) => (held.bytes, held.until) = (bytes, until),
-            None => self.held.push(Held { number, bytes, until }),
+            None => self.held.push(Held { number, bytes, grows: true, until }),
         }
         true
     }
@@ -83,6 +89,15 @@ impl Room {
             self.bytes = wanted;
         }
         is_there
+    }
+
+    /// All of it is there: what was taken for more is given back.
+    pub(crate) fn complete(&mut self, bytes: usize) {
+        BOOK.with_borrow_mut(|book| {
+            if let Some(held) = book.held.iter_mut().find(|held| held.number == self.number) {
+                (held.bytes, held.grows) = (held.bytes.min(bytes), false);
+            }
+        });
     }
 }
 

@@ -6,7 +6,8 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { root } from "../../js/tools.mjs";
-import { GROUP, PATCH, USER, start } from "./harness.mjs";
+import { GROUP, PATCH, USER, isHit, start, until } from "./harness.mjs";
+import { origin } from "./scripted-origin.mjs";
 
 const BULK = "urn:ietf:params:scim:api:messages:2.0:BulkRequest";
 
@@ -34,8 +35,10 @@ async function users(scim, count) {
   return ids;
 }
 
-/** A group of many members is read, and written back by PUT and by PATCH as it was read. */
-async function writtenBack(scim, ids) {
+const named = ({ members }) => members.map(({ value, display }) => `${value} ${display}`).sort();
+
+/** A group of many members is read, and written back by PUT as it was read. */
+async function replaced(scim, ids) {
   const members = ids.map((value, at) => ({ value, display: `User number ${at}` }));
   const made = await scim.call("POST", "/Groups", { schemas: [GROUP], displayName: "everybody", members });
   assert.equal(made.status, 201, JSON.stringify(made.body).slice(0, 500));
@@ -45,8 +48,13 @@ async function writtenBack(scim, ids) {
   assert.ok(JSON.stringify(read).length > 1 << 20);
   const put = await scim.call("PUT", path, read);
   assert.equal(put.status, 200, JSON.stringify(put.body).slice(0, 500));
-  const named = ({ members }) => members.map(({ value, display }) => `${value} ${display}`).sort();
   assert.deepEqual(named((await scim.get(path)).body), named(read));
+  return { path, read };
+}
+
+/** The same, and by PATCH. */
+async function writtenBack(scim, ids) {
+  const { path, read } = await replaced(scim, ids);
   const patched = await scim.call("PATCH", path, { schemas: [PATCH], Operations: [{ op: "replace", value: { displayName: "all", members: read.members } }] });
   assert.ok([200, 204].includes(patched.status), JSON.stringify(patched.body).slice(0, 500));
   const after = (await scim.get(path)).body;
@@ -58,6 +66,47 @@ let ids;
 test("limits: a group of 20,000 members is written back as it was read", async () => {
   ids = await users(client, 20_000);
   await writtenBack(client, ids);
+});
+
+/** An origin that takes whole resources only, and shows all of a member as this gateway does; and an account in front. */
+async function through(t, name) {
+  const shown = (member) => ({ ...member, type: "User", $ref: `https://directory.example.com/ng/api/scim/account/limits/Users/${member.value}` });
+  const shows = (one) => ({ ...one, ...(one.members && { members: one.members.map(shown) }) });
+  const it = await origin(0, { lacks: ["patch"], shows });
+  t.after(it.stop);
+  const scim = await gateway.account(name, { scim_origin_url: it.base });
+  await until(async () => isHit(await scim.get("/Groups")));
+  return { it, scim };
+}
+
+test("limits: a group of 20,000 members is written back by PUT through an origin, one of 12,000 also by PATCH", async (t) => {
+  const { it, scim } = await through(t, "limits-through");
+  const kept = (path) => it.store.Groups.get(path.split("/").pop());
+  const { path: large } = await replaced(scim, ids);
+  assert.equal(kept(large).members.length, ids.length);
+  const path = await writtenBack(scim, ids.slice(0, 12_000));
+  assert.deepEqual([kept(path).displayName, kept(path).members.length], ["all", 12_000]);
+});
+
+test("limits: a PATCH that comes before the origin's configuration is known is made as GET and PUT all the same", async (t) => {
+  const it = await origin(1, { lacks: ["patch"] });
+  t.after(it.stop);
+  it.behave = ({ url }) => (url.endsWith("/ServiceProviderConfig") ? { status: 404, body: { status: "404" } } : undefined);
+  const scim = await gateway.account("limits-early", { scim_origin_url: it.base });
+  const { status, body } = await scim.call("PATCH", "/Users/u0", { schemas: [PATCH], Operations: [{ op: "replace", path: "title", value: "T" }] });
+  assert.ok([200, 204].includes(status), JSON.stringify(body));
+  assert.equal(it.store.Users.get("u0").title, "T");
+  assert.deepEqual(it.requests.filter(({ method }) => method !== "GET").map(({ method }) => method), ["PATCH", "PUT"]);
+});
+
+test("limits: large writes through an origin are done, or not sent: none is left unknown", async (t) => {
+  const { it, scim } = await through(t, "limits-many");
+  const members = ids.slice(0, 8_000).map((value) => ({ value, display: "x".repeat(60) }));
+  const made = await Promise.all(Array.from({ length: 12 }, (_, at) => scim.call("POST", "/Groups", { schemas: [GROUP], displayName: `many-${at}`, members })));
+  const done = made.filter(({ status }) => status === 201);
+  assert.ok(done.length > 0);
+  for (const { status, headers, body } of made) assert.ok(status === 201 || (status === 503 && headers.get("retry-after")), `${status} ${JSON.stringify(body).slice(0, 300)}`);
+  assert.equal(it.store.Groups.size, done.length);
 });
 
 test("limits: a body that is too long for its path is 413, and the sentence says how long it may be", async () => {

@@ -127,6 +127,20 @@ test("an origin learns the request's id and its trace, and the line says how lon
   assert.deepEqual(last.resource, { type: "User", id: "o1" });
 });
 
+test("audit: operations of a bulk request that are left undone are not mistaken for others", async () => {
+  const client = await gateway.account("undone");
+  await client.call("POST", "/Users", { schemas: [USER], userName: "taken" });
+  const Operations = [
+    { method: "POST", path: "/Groups", bulkId: "g", data: { schemas: [GROUP], displayName: "g", members: [{ value: "bulkId:u" }] } },
+    { method: "POST", path: "/Users", bulkId: "u", data: { schemas: [USER], userName: "taken" } },
+  ];
+  const { body } = await client.call("POST", "/Bulk", { schemas: ["urn:ietf:params:scim:api:messages:2.0:BulkRequest"], failOnErrors: 1, Operations });
+  assert.deepEqual(body.Operations.map(({ bulkId, status }) => [bulkId, status]), [["u", "409"]]);
+  const { entries } = (await operator("undone")(".audit?kind=write")).body;
+  const parts = entries.filter(({ operation }) => operation !== "bulk").map(({ operation, status }) => [operation, status]);
+  assert.deepEqual(parts, [["user.create", 409], ["user.create", 201]]);
+});
+
 test("the audit has every write: who, what, when and what came of it", async () => {
   const client = gateway.scim("acc", token);
   const audit = operator("acc");

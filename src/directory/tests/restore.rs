@@ -424,7 +424,7 @@ fn history_has_names_of_attributes_and_no_values() {
     let native = native();
     let client = Client::new(&native);
     let made = client.call("POST", "/Users", Some(json!({ "userName": "ann", "title": "secret" })), &[]);
-    let names = made.changed[0].clone().unwrap();
+    let names = made.changed[0].names.clone().unwrap();
     assert_eq!(
         (names.added.as_slice(), names.changed.len()),
         (["userName".to_owned(), "title".to_owned()].as_slice(), 0)
@@ -434,7 +434,7 @@ fn history_has_names_of_attributes_and_no_values() {
         { "op": "add", "path": "nickName", "value": "secret3" },
     ] });
     let patched = client.call("PATCH", "/Users/id-1", Some(patch.clone()), &[]);
-    let names = patched.changed[0].clone().unwrap();
+    let names = patched.changed[0].names.clone().unwrap();
     assert_eq!((names.added.concat(), names.changed.concat()), ("nickName".to_owned(), "title".to_owned()));
     // For an origin, the copy tells the same before the write leaves.
     let nothing = client.directory.names_changed(
@@ -452,7 +452,17 @@ fn history_has_names_of_attributes_and_no_values() {
     ] });
     let done = client.call("POST", "/Bulk", Some(bulk), &[]);
     assert_eq!(done.changed.len(), 3);
-    assert_eq!((done.changed[0].is_none(), done.changed[2].is_none()), (true, true));
-    let put = done.changed[1].clone().unwrap();
+    assert_eq!((done.changed[0].names.is_none(), done.changed[2].names.is_none()), (true, true));
+    let put = done.changed[1].names.clone().unwrap();
     assert_eq!((put.changed.concat(), put.removed.len()), ("userName".to_owned(), 2));
+    // An operation that is left undone has no answer: each answer says which operation it is to.
+    let bulk = json!({ "schemas": ["urn:ietf:params:scim:api:messages:2.0:BulkRequest"], "failOnErrors": 1, "Operations": [
+        { "method": "POST", "path": "/Groups", "bulkId": "g", "data": { "displayName": "g",
+            "members": [{ "value": "bulkId:twice" }] } },
+        { "method": "POST", "path": "/Users", "bulkId": "ben", "data": { "userName": "ben" } },
+        { "method": "POST", "path": "/Users", "bulkId": "twice", "data": { "userName": "ben" } },
+    ] });
+    let done = client.call("POST", "/Bulk", Some(bulk), &[]);
+    let places: Vec<usize> = done.changed.iter().map(|changed| changed.operation).collect();
+    assert!(!places.is_empty() && !places.contains(&0), "{places:?}");
 }
