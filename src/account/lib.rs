@@ -14,6 +14,7 @@ pub mod document;
 mod jwt_rules_api;
 pub mod manifest;
 mod origin_binding;
+pub mod publication;
 pub mod published;
 pub mod put_back;
 mod roles_api;

@@ -11,7 +11,6 @@ use crate::body::read;
 use crate::deletion;
 use crate::environment::{Environment, now_ms};
 use crate::journal::{kept_from, page};
-use crate::published;
 use crate::sealed::sealed;
 use crate::sql::ObjectSql;
 use scim_edge_account::api::{Failure, Outcome, Request as AdminRequest};
@@ -31,10 +30,7 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 use worker::{DurableObject, Env, Error, Request, Response, Result, State, durable_object};
 
-/// KV takes one write a second and key; a little more than that.
-const PUBLISH_EVERY_MS: i64 = 1_100;
-
-/// How long a failed publication waits.
+/// How long a directory that could not be told, or sealed, is left alone, in milliseconds.
 pub(crate) const RETRY_MS: i64 = 5_000;
 
 /// The private protocol between Worker and object; both may run different deployments for a while.
@@ -127,15 +123,13 @@ impl Reply {
 pub struct Account {
     pub(crate) state: State,
     pub(crate) environment: Environment,
-    published_at: Cell<i64>,
-    /// Whether a publication is on its way to KV.
-    pub(crate) publishing: Cell<bool>,
+    /// Whether a call or the alarm is at the publication.
+    pub(crate) is_publishing: Cell<bool>,
 }
 
 impl DurableObject for Account {
     fn new(state: State, env: Env) -> Self {
-        let (published_at, publishing) = (Cell::new(0), Cell::new(false));
-        Self { state, environment: Environment::new(env), published_at, publishing }
+        Self { state, environment: Environment::new(env), is_publishing: Cell::new(false) }
     }
 
     async fn fetch(&self, request: Request) -> Result<Response> {
@@ -157,6 +151,7 @@ impl DurableObject for Account {
         if reply.published.is_some() {
             self.tell_directory().await?;
             self.publish_soon().await?;
+            self.rest().await?;
         }
         let text = serde_json::to_string(&reply).map_err(|error| Error::RustError(error.to_string()))?;
         Response::ok(text)
@@ -166,6 +161,7 @@ impl DurableObject for Account {
         if !self.end_in_time().await? {
             self.tell_directory().await?;
             self.publish_soon().await?;
+            self.give_back().await?;
         }
         Response::empty()
     }
@@ -338,41 +334,6 @@ impl Account {
         sql.query(text, &[version(document.version)]).map_err(internal)?;
         Ok(())
     }
-
-    /// Publishes the document now, or leaves it to the alarm.
-    pub(crate) async fn publish_soon(&self) -> Result<()> {
-        let sql = ObjectSql::new(&self.state);
-        let Some((document, published)) = load(&sql).map_err(internal)? else { return Ok(()) };
-        if document.version <= published {
-            return Ok(());
-        }
-        let storage = self.state.storage();
-        let now_ms = now_ms();
-        let due = self.published_at.get().saturating_add(PUBLISH_EVERY_MS);
-        // Set before the attempt: an object that is stopped meanwhile is woken again.
-        storage.set_alarm(due.max(now_ms.saturating_add(RETRY_MS)).saturating_sub(now_ms)).await?;
-        if now_ms < due {
-            return storage.set_alarm(due.saturating_sub(now_ms)).await;
-        }
-        self.published_at.set(now_ms);
-        let text = Published::of(&document).to_json();
-        let put = self.environment.settings()?.put(&published::key(&document.account), text)?;
-        self.publishing.set(true);
-        let put = put.execute().await;
-        self.publishing.set(false);
-        if let Err(error) = put {
-            worker::console_error!("publishing failed, to be repeated: {error}");
-            return Ok(());
-        }
-        sql.query("UPDATE account SET published = max(published, ?)", &[version(document.version)])
-            .map_err(internal)?;
-        // A later change may have come in meanwhile; its alarm stays.
-        let told = told(&sql).map_err(internal)?;
-        match load(&sql).map_err(internal)? {
-            Some((document, published)) if document.version > published.min(told) => Ok(()),
-            _ => storage.delete_alarm().await,
-        }
-    }
 }
 
 fn internal(error: SqlError) -> Error {
@@ -384,7 +345,7 @@ pub(crate) fn version(number: u64) -> Bind<'static> {
 }
 
 /// The version that the directory was told of last.
-fn told(sql: &ObjectSql) -> std::result::Result<u64, SqlError> {
+pub(crate) fn told(sql: &ObjectSql) -> std::result::Result<u64, SqlError> {
     let table = "CREATE TABLE IF NOT EXISTS told (one INTEGER PRIMARY KEY, version INTEGER NOT NULL) STRICT";
     sql.query(table, &[])?;
     let Some(mut row) = sql.query("SELECT version FROM told", &[])?.into_iter().next() else { return Ok(0) };

@@ -45,6 +45,7 @@ mod passes;
 mod patched;
 mod plan;
 mod probe;
+mod publication;
 mod published;
 mod races;
 mod reads;

@@ -1,7 +1,8 @@
 //! Published account documents at the edge: from the isolate's memory, else from KV.
 //!
-//! **How soon a change is in force** (at most 120 s): the Account object publishes at once, or, within
-//! KV's limit of one write a second and key, from an alarm a second later; KV shows a write everywhere
+//! **How soon a change is in force**: at the directory at once (`authority.rs`). At the edge within 120 s of a KV that
+//! works: the Account object publishes at once, or, within KV's limit of one write a second and key, from an alarm a
+//! second later (`publication.rs`); KV shows a write everywhere
 //! within 60 s; KV's own cache at the edge keeps it for [`KV_CACHE_SECONDS`]; an isolate keeps what it
 //! read for [`FRESH_MS`]. The isolate that handled the change has it at once.
 

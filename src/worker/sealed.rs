@@ -3,24 +3,12 @@
 use crate::account::{Account, RETRY_MS, load, store, version};
 use crate::deletion::{ERASE, Ended, Order, SEAL, UNSEAL};
 use crate::environment::now_ms;
-use crate::published;
 use crate::sql::ObjectSql;
 use scim_edge_account::document::Document;
 use scim_edge_account::published::Published;
 use scim_edge_directory::audit::{self, Entry, Kind, Outcome, Resource};
 use scim_edge_directory::sql::{Sql, SqlError};
-use std::time::Duration;
-use worker::{Delay, Error, Response, Result};
-
-/// How long the tombstone stays in KV, in seconds: longer than any isolate goes by what it knows.
-const TOMBSTONE_SECONDS: u64 = 86_400;
-
-/// How often, and at which distance, a publication under way is waited for.
-const WAITS: u32 = 100;
-const WAIT: Duration = Duration::from_millis(50);
-
-/// KV takes one write a second and key.
-const BETWEEN_WRITES: Duration = Duration::from_millis(1_100);
+use worker::{Error, Response, Result};
 
 /// How long an undoing may take before the alarm seals the directory again, in milliseconds.
 const UNSEAL_MS: i64 = 60_000;
@@ -41,7 +29,7 @@ pub(crate) struct Sealed {
     /// Until when, in milliseconds since the epoch.
     pub(crate) until: i64,
     /// Whether the directory is sealed too.
-    told: bool,
+    pub(crate) told: bool,
 }
 
 /// The sealed document, if there is one.
@@ -84,10 +72,10 @@ impl Account {
         };
         // An object that is stopped before the directory is sealed goes on by its alarm.
         self.state.storage().set_alarm(RETRY_MS).await?;
-        let published = self.bury(&order.account, sealed.version).await?;
         self.order(SEAL, &order.account, sealed.version).await?;
         sql.query("UPDATE sealed SET told = 1", &[]).map_err(internal)?;
-        self.wake_at(sealed.until).await?;
+        let published = self.bury(&order.account, sealed.version).await?;
+        self.rest().await?;
         respond(&Ended { published, until: Some(sealed.until) })
     }
 
@@ -115,6 +103,7 @@ impl Account {
         done.map_err(internal)?;
         self.tell_directory().await?;
         self.publish_soon().await?;
+        self.rest().await?;
         respond(&Ended { published: Published::of(&document), until: None })
     }
 
@@ -131,8 +120,9 @@ impl Account {
         let version = after(known.max(sealed), now_ms());
         sql.query("DELETE FROM account", &[]).map_err(internal)?;
         sql.query("DELETE FROM sealed", &[]).map_err(internal)?;
-        let published = self.bury(account, version).await?;
+        self.want_published(account, version, true)?;
         self.order(ERASE, account, version).await?;
+        let published = self.bury(account, version).await?;
         self.give_back().await?;
         respond(&Ended { published, until: None })
     }
@@ -157,25 +147,17 @@ impl Account {
                 self.order(SEAL, account, found.version).await?;
                 sql.query("UPDATE sealed SET told = 1", &[]).map_err(internal)?;
             }
-            self.wake_at(found.until).await?;
+            self.publish_soon().await?;
+            self.rest().await?;
         }
         Ok(true)
     }
 
-    /// Publishes a tombstone.
+    /// Publishes a tombstone, now or by the alarm: the directory refuses already.
     async fn bury(&self, account: &str, version: u64) -> Result<Published> {
-        // From here on there is nothing to publish; an earlier publication on its way to KV must not come later.
-        for _ in 0..WAITS {
-            if !self.publishing.get() {
-                break;
-            }
-            Delay::from(WAIT).await;
-        }
-        Delay::from(BETWEEN_WRITES).await;
-        let tombstone = Published::tombstone(account, version);
-        let put = self.environment.settings()?.put(&published::key(account), tombstone.to_json())?;
-        put.expiration_ttl(TOMBSTONE_SECONDS).execute().await?;
-        Ok(tombstone)
+        self.want_published(account, version, true)?;
+        self.publish_soon().await?;
+        Ok(Published::tombstone(account, version))
     }
 
     /// Orders the account's directory.
@@ -185,14 +167,17 @@ impl Account {
         answered.map(|_| ()).ok_or_else(|| Error::RustError(format!("a directory has no order {path}")))
     }
 
-    /// Gives the storage back, unless the account has been made again meanwhile.
-    async fn give_back(&self) -> Result<()> {
-        if load(&ObjectSql::new(&self.state)).map_err(internal)?.is_none() {
-            let storage = self.state.storage();
-            storage.delete_alarm().await?;
-            storage.delete_all().await?;
+    /// Gives the storage of a deleted account back once its tombstone is in KV to stay, unless the account has been made
+    /// again meanwhile.
+    pub(crate) async fn give_back(&self) -> Result<()> {
+        let sql = ObjectSql::new(&self.state);
+        let is_over = load(&sql).map_err(internal)?.is_none() && sealed(&sql).map_err(internal)?.is_none();
+        if !is_over || !self.is_published()? {
+            return self.rest().await;
         }
-        Ok(())
+        let storage = self.state.storage();
+        storage.delete_alarm().await?;
+        storage.delete_all().await
     }
 
     async fn wake_at(&self, at_ms: i64) -> Result<()> {

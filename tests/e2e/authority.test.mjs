@@ -14,6 +14,8 @@ export * from "./index.js";
 let mode = "as it is";
 let old = new Map();
 let ahead = 0;
+let under = 0;
+let most = 0;
 const now = Date.now.bind(Date);
 Date.now = () => now() + ahead;
 function kv(binding) {
@@ -49,13 +51,36 @@ export class Account extends gateway.Account {
         };
       },
     });
-    super(state, { ...env, DIRECTORY });
+    const SETTINGS = new Proxy(env.SETTINGS, {
+      get(target, key) {
+        if (key === "constructor") return target.constructor;
+        if (key !== "put") return target[key].bind(target);
+        return async (...write) => {
+          under += 1;
+          most = Math.max(most, under);
+          try {
+            if (mode === "lost") return undefined;
+            if (mode === "put fails") throw new Error("KV does not answer");
+            // One that ends late ends with what it had to write then.
+            while (mode === "held") await new Promise((resolve) => setTimeout(resolve, 50));
+            return await target.put(...write);
+          } finally {
+            under -= 1;
+          }
+        };
+      },
+    });
+    super(state, { ...env, DIRECTORY, SETTINGS });
   }
 }
 export default {
   async fetch(request, env, context) {
     const asked = request.headers.get("x-kv");
     if (asked !== null) {
+      if (asked.startsWith("show ")) {
+        const shown = JSON.parse(await env.SETTINGS.get("account:" + asked.slice(5)));
+        return Response.json({ most, version: shown?.version ?? 0, deleted: shown?.deleted ?? false, keys: Object.keys(shown?.apiKeys ?? {}) });
+      }
       if (asked.startsWith("ahead ")) ahead += Number(asked.slice(6)) * 1000;
       else {
         mode = asked;
@@ -189,4 +214,38 @@ test("authority: a directory that was told nothing asks the account's object, an
   await kv("old");
   await kv("as it is");
   await until(async () => (await gateway.scim("untold", key).get("/Users?count=0")).status === 401);
+});
+
+const shown = async (account) => (await kv(`show ${account}`)).json();
+
+test("publication: writes that KV loses, or refuses, are written again until KV shows the newest document", async () => {
+  for (const mode of ["lost", "put fails"]) {
+    const name = mode.replace(" ", "-");
+    const { calls, identifier } = await accountWithKey(name);
+    await until(async () => (await shown(name)).keys.includes(identifier));
+    await kv(mode);
+    await calls.data("DELETE", `/ng/api/token/${identifier}?apiKeyType=SERVICE_ACCOUNT&parentIdentifier=provisioner`);
+    assert.ok((await shown(name)).keys.includes(identifier), "KV has the document of before");
+    await kv("as it is");
+    await until(async () => !(await shown(name)).keys.includes(identifier));
+    await kv(mode);
+    assert.equal((await remove(name)).status, 200, "a deletion does not need KV");
+    assert.equal((await shown(name)).deleted, false);
+    await kv("as it is");
+    await until(async () => (await shown(name)).deleted);
+  }
+});
+
+test("publication: one write at a time, so that one that ends late does not replace a tombstone", async () => {
+  const { calls, client, identifier } = await accountWithKey("held");
+  await until(async () => (await shown("held")).keys.includes(identifier));
+  await kv("held");
+  await calls.data("DELETE", `/ng/api/token/${identifier}?apiKeyType=SERVICE_ACCOUNT&parentIdentifier=provisioner`);
+  assert.equal((await remove("held")).status, 200);
+  assert.equal((await client.get("/Users")).status, 401);
+  await kv("as it is");
+  // The held write ends first, and is not the last word.
+  await until(async () => !(await shown("held")).keys.includes(identifier));
+  await until(async () => (await shown("held")).deleted, 60);
+  assert.equal((await shown("held")).most, 1);
 });
