@@ -119,5 +119,57 @@ export default {
   },
 };`,
   },
+  brake: {
+    what: "the brake forgets what was removed",
+    module: object({ before: without(`/INTO state/.test(text) && binds[0] === "brake"`) }),
+  },
+  suspicion: {
+    what: "a resource is taken to be gone if the origin answers something else in its place",
+    module: object({
+      before: fetching(`
+        const answer = await send(request);
+        if (request.method !== "GET" || answer.status !== 200 || !/\\/(Users|Groups)\\/[^/?.]+$/.test(request.url)) return answer;
+        const text = await answer.clone().text();
+        const headers = { "content-type": "application/scim+json" };
+        return text.includes('"id":') ? answer : new Response('{"schemas":[],"status":"404"}', { status: 404, headers });`),
+    }),
+  },
+  exchange: {
+    what: "what changes while an origin is read into tables of its own is not read again before they are exchanged",
+    module: object({ before: without(`/CREATE TRIGGER changed_/.test(text)`) }),
+  },
+  tombstone: {
+    what: "what is deleted is not kept",
+    module: object({ before: without(`/^\\s*INSERT INTO deleted \\(/.test(text)`) }),
+  },
   copies: { what: "copies answer on after they were called back", module: who("deaf") },
+};
+
+/** What the torture does not do, by what is broken: `tests/e2e/mutations.test.mjs` catches it. */
+export const BROKEN_ELSEWHERE = {
+  tombstone: BROKEN.tombstone,
+  kept: {
+    what: "the set that a switch has replaced is forgotten",
+    module: object({
+      before: `
+        const prototype = Object.getPrototypeOf(sql);
+        const exec = (prototype.whole ??= prototype.exec);
+        prototype.exec = function (text, ...binds) {
+          const isSets = /INTO state/.test(text) && binds[0] === "sets";
+          return exec.call(this, text, ...(isSets ? ["sets", JSON.stringify({ ...JSON.parse(binds[1]), kept: [] })] : binds));
+        };`,
+    }),
+  },
+  erasure: {
+    what: "the audit keeps the id of a user who was erased",
+    module: object({ before: without(`/^\\s*UPDATE audit SET resource_id/.test(text)`) }),
+  },
+  import: {
+    what: "any signature of an import is taken for right",
+    module: object({ before: "Object.getPrototypeOf(crypto.subtle).verify = async () => true;" }),
+  },
+  sealed: {
+    what: "the document of a deleted account is not kept",
+    module: object({ before: without(`/INTO sealed/.test(text)`) }),
+  },
 };

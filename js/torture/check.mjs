@@ -5,9 +5,10 @@
 // current at some moment that is not before anything the reader's world could already know, and not
 // after the read. No search is needed.
 //
-// A history: `{ accounts: { name: { resources: { id: { kind, versions } } } }, operations }`, with
-// versions as in `truth.mjs` and operations as in `clients.mjs`.
+// A history: `{ accounts: { name: { resources: { id: { kind, versions } }, lies, limits } }, operations }`, with
+// versions as in `truth.mjs`, operations as in `clients.mjs`, and `lies` and `limits` of the brake as in `lies.mjs`.
 
+import { Lies, checkBrake } from "./brakes.mjs";
 import { EXISTS, Registers, member, values } from "./registers.mjs";
 
 /** The clocks of origin, clients and gateway are one machine's: this is for their rounding. */
@@ -18,22 +19,48 @@ export function check({ accounts, operations }) {
   const violations = [];
   const report = (rule, text) => violations.push({ rule, text });
   const registers = {};
-  for (const [name, { resources }] of Object.entries(accounts)) {
-    registers[name] = new Registers(resources);
+  const lies = {};
+  for (const [name, account] of Object.entries(accounts)) {
+    registers[name] = new Registers(account.resources);
+    lies[name] = new Lies(account.lies);
     checkCommits(registers[name], report);
+    if (account.limits) checkBrake(account, operations.filter((one) => one.account === name), report);
   }
   checkPairs(registers, operations, report);
   const ended = operations.filter(({ end }) => end !== null).sort((a, b) => a.end - b.end);
   const starts = earliest(ended);
+  const shown = new Shown();
   for (const [place, operation] of ended.entries()) {
     const own = registers[operation.account];
     own.move(starts[place], operation.end);
+    shown.note(operation);
     checkIsolation(operation, Object.keys(accounts), report);
     if (operation.what === "write") checkWrite(own, operation, report);
     else if (operation.what === "refresh") noteRefresh(own, operation);
-    else checkRead(own, operation, report);
+    else if (operation.what === "restore") checkRestore(own, operation, shown, report);
+    else if (operation.what === "read") checkRead(own, operation, lies[operation.account], report);
   }
+  for (const [name, { limits }] of Object.entries(accounts)) if (limits) lies[name].check(limits, report);
   return violations;
+}
+
+/** What copies have shown, and who was told of a deletion, until now. */
+class Shown {
+  #shown = new Map();
+  #deleted = new Map();
+
+  note({ what, age, shows = {}, deletes, id, status, start, end }) {
+    if (what === "read" && age !== undefined) {
+      for (const [one, state] of Object.entries(shows)) if (state && !this.#shown.has(one)) this.#shown.set(one, end);
+    }
+    const wasShown = this.#shown.get(id) < start;
+    if (deletes && status === 204 && wasShown && !this.#deleted.has(id)) this.#deleted.set(id, end);
+  }
+
+  /** Whether a resource that a copy had was deleted by a client that was told so before `time`. */
+  isDeleted(id, time) {
+    return this.#deleted.get(id) < time;
+  }
 }
 
 /** When the first of what is still to come began, for each place in a list. */
@@ -113,6 +140,16 @@ function checkWrite(registers, operation, report) {
   }
 }
 
+/** What was shown by the copy, and deleted by a client that was told so, can be restored; and what is restored is there. */
+function checkRestore(registers, { n, start, end, status, formerId, restored }, known, report) {
+  if (status === 404 && known.isDeleted(formerId, start)) report(12, `operation ${n} did not find ${formerId}, which was deleted through the gateway`);
+  if (status !== 200) return;
+  const exists = registers.get(restored, EXISTS);
+  const made = exists?.entries.findIndex(({ value, at }) => value === true && at <= end) ?? -1;
+  if (made < 0) report(13, `operation ${n} had restored ${formerId} as ${restored}, which the origin did not have`);
+  else exists.raise(end, made, `operation ${n} had restored it`);
+}
+
 /** What was read anew is shown from then on, as it was when that was asked for. */
 function noteRefresh(registers, { n, start, end, status, refreshed = [] }) {
   if (status !== 200) return;
@@ -154,22 +191,33 @@ function isOvertaken(registers, { member: pair, end }) {
   return Boolean(exists?.entries.some((entry) => entry.at <= end && entry.value === false));
 }
 
-function checkRead(registers, operation, report) {
+function checkRead(registers, operation, lies, report) {
+  // What the origin says is its own affair.
+  if (lies.isTold(operation)) return;
+  const isHidden = (id) => lies.hides(operation, id);
   for (const [id, state] of Object.entries(operation.shows)) {
     if (registers.kind(id) === undefined) {
       if (state) report(2, `operation ${operation.n} showed ${id}, which the origin never had`);
+      continue;
+    }
+    if (!state && isHidden(id) && registers.isThere(id, operation)) {
+      lies.note(operation, id, registers.kind(id));
       continue;
     }
     const shown = values(state);
     checkValue(registers.get(id, EXISTS), shown[EXISTS], operation, `${id} (exists)`, report);
     if (!state) continue;
     for (const field of new Set([...registers.fields(id), ...Object.keys(shown)])) {
-      if (field !== EXISTS) checkValue(registers.get(id, field), shown[field], operation, `${field} of ${id}`, report);
+      // Who is not in the copy is in no group of it.
+      if (field === EXISTS || (shown[field] === undefined && field.startsWith("member:") && isHidden(field.slice(7)))) continue;
+      checkValue(registers.get(id, field), shown[field], operation, `${field} of ${id}`, report);
     }
   }
   const { whole, groupsOf } = operation;
   for (const id of whole ? registers.ids(whole) : []) {
-    if (!(id in operation.shows) && !registers.isClosed(id, operation.start)) checkAbsent(registers, id, operation, report);
+    if (id in operation.shows || registers.isClosed(id, operation.start)) continue;
+    if (!isHidden(id)) checkAbsent(registers, id, operation, report);
+    else if (!operation.filter && registers.isThere(id, operation)) lies.note(operation, id, whole);
   }
   for (const [user, groups] of Object.entries(groupsOf ?? {})) {
     for (const group of new Set([...registers.ids("Group"), ...groups])) {
@@ -178,7 +226,7 @@ function checkRead(registers, operation, report) {
         continue;
       }
       const present = groups.includes(group) ? true : undefined;
-      if (!present && registers.isClosed(group, operation.start)) continue;
+      if (!present && (isHidden(user) || registers.isClosed(group, operation.start))) continue;
       checkValue(registers.get(group, member(user)), present, operation, `the groups of ${user}: ${group}`, report);
     }
   }

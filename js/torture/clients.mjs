@@ -10,6 +10,13 @@ import { now } from "./truth.mjs";
 const LEAST = { User: 8, Group: 3 };
 const MOST = { User: 14, Group: 6 };
 
+/** Where the brake is on there are more, so that half of them are more than it lets go. */
+const BRAKED_LEAST = { User: 24, Group: 3 };
+const BRAKED_MOST = { User: 30, Group: 6 };
+
+const least = ({ brake }) => (brake ? BRAKED_LEAST : LEAST);
+const most = ({ brake }) => (brake ? BRAKED_MOST : MOST);
+
 const WEIGHTS = {
   "create": 3,
   "replace user": 6,
@@ -36,8 +43,8 @@ export async function work(world, own, all) {
     const [users, groups] = [truth.ids("User"), truth.ids("Group")];
     const ids = kind === "User" ? users : groups;
     let what = random.weighted(WEIGHTS);
-    if (ids.length < LEAST[kind]) what = "create";
-    else if (what === "create" && ids.length >= MOST[kind]) what = "delete";
+    if (ids.length < least(world)[kind]) what = "create";
+    else if (what === "create" && ids.length >= most(world)[kind]) what = "delete";
     if (world.calm?.() && !READS.includes(what)) what = random.pick(READS);
     await act(what, { kind, ids, users, groups, own, all, world });
   }
@@ -80,7 +87,7 @@ async function act(what, { kind, ids, users, groups, own, all, world }) {
       return write(world, "PATCH", `Groups/${group}`, { id: group, member: { id: user, present } }, patch(change));
     }
     case "delete": {
-      if (ids.length <= LEAST[kind]) return undefined;
+      if (ids.length <= least(world)[kind]) return undefined;
       const id = random.pick(ids);
       return write(world, "DELETE", `${SEGMENT[kind]}/${id}`, { id, deletes: true });
     }
@@ -109,12 +116,23 @@ function owner(text, all) {
   return sum % all;
 }
 
+/** More deletions at once than the brake lets go. */
+export function burst(world, { random, truth } = world) {
+  const ids = truth.ids("User");
+  const count = Math.min(8, ids.length - BRAKED_LEAST.User);
+  const chosen = new Set(Array.from({ length: Math.max(0, count) }, () => random.pick(ids)));
+  return Promise.all([...chosen].map((id) => write(world, "DELETE", `Users/${id}`, { id, deletes: true })));
+}
+
 async function write(world, method, path, meant, body) {
   const operation = { n: (world.tokens.operations += 1), account: world.account, what: "write", start: now(), end: null, status: null, ...meant };
   world.history.push(operation);
-  const answer = await call(world, method, path, body);
-  if (answer) Object.assign(operation, { end: now(), status: answer.status, marks: answer.marks });
-  else operation.end = null;
+  const answer = await call(world, method, path, body, operation.n);
+  if (!answer) return;
+  Object.assign(operation, { end: now(), status: answer.status, marks: answer.marks });
+  if (answer.status !== 429 || !/brake/.test(answer.json?.detail)) return;
+  operation.isStopped = true;
+  world.faults.count("stopped by the brake");
 }
 
 /** Reads once. What is no answer of a SCIM server shows nothing. */
@@ -146,7 +164,7 @@ function state({ schemas, userName, title, nickName, displayName, externalId, me
 }
 
 /** One request; nothing where there was no answer: the gateway was killed, or the client went away. */
-async function call(world, method, path, body) {
+async function call(world, method, path, body, n) {
   const abort = new AbortController();
   const leaves = !world.isOver() && world.random.chance(0.004);
   const timer = leaves && setTimeout(() => abort.abort(), world.random.between(1, 60));
@@ -156,11 +174,11 @@ async function call(world, method, path, body) {
       method,
       signal: abort.signal,
       redirect: "manual",
-      headers: { ...place(world), authorization: `Bearer ${world.key}`, ...(body && { "content-type": "application/scim+json" }) },
+      headers: { ...place(world), ...(n && { "x-request-id": `t-${n}` }), authorization: `Bearer ${world.key}`, ...(body && { "content-type": "application/scim+json" }) },
       body: body && JSON.stringify(body),
     });
     const text = await response.text();
-    const marks = [...new Set(text.match(/\b(alpha|beta)(?=~)/g) ?? [])];
+    const marks = [...new Set(text.match(/\b(alpha|beta|gamma)(?=~)/g) ?? [])];
     world.count(response.status, response.headers.get("x-by"));
     // Whoever is asked to come back later does not come back at once.
     if (response.status === 503) await sleep(world.random.between(20, 120));

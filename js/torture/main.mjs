@@ -42,7 +42,7 @@ function number(name, text, least, most) {
   throw new SetupError(`--${name}: a whole number from ${least} to ${most}`);
 }
 
-function report({ operations, faults, kills, answers, by, violations }) {
+function report({ operations, faults, kills, answers, by, audited, violations }) {
   const total = Object.values(faults).reduce((sum, count) => sum + count, 0);
   say(`operations      ${operations}`);
   say(`answers         ${Object.entries(answers).map(([status, count]) => `${status}: ${count}`).join(", ")}`);
@@ -50,6 +50,7 @@ function report({ operations, faults, kills, answers, by, violations }) {
   say(`faults          ${total} of ${Object.keys(faults).length} kinds`);
   for (const [name, count] of Object.entries(faults).sort(([, a], [, b]) => b - a)) say(`  ${String(count).padStart(6)}  ${name}`);
   say(`kills           ${kills}`);
+  say(`in the audit    ${Object.entries(audited).map(([operation, count]) => `${operation}: ${count}`).join(", ")}`);
   say(`violations      ${violations.length}`);
   for (const { rule, text } of violations.slice(0, SHOWN)) say(`  rule ${rule}: ${text}`);
   if (violations.length > SHOWN) say(`  and ${violations.length - SHOWN} more`);

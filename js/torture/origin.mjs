@@ -2,15 +2,16 @@
 //
 // `alpha` can do what SCIM asks for, and says when things were modified; `beta` has neither PATCH nor versions
 // nor filters nor times, so that the gateway has to make up for them. An index page shows at most seven
-// resources, so that a pass over the directory takes several.
+// resources, so that a pass over the directory takes several. `gamma` is like `alpha`, and lies (`lies.mjs`).
 
 import { createServer } from "node:http";
+import { lied } from "./lies.mjs";
 import { GROUP, LIST, USER } from "./names.mjs";
 import { Truth, now } from "./truth.mjs";
 
 const PAGE = 7;
 
-const isFull = (account) => account === "alpha";
+const isFull = (account) => account !== "beta";
 
 /** Serves the accounts. `problems` gets what no request of the gateway's may ever be. */
 export async function serveOrigin({ random, faults, accounts, problems }) {
@@ -33,7 +34,7 @@ export async function serveOrigin({ random, faults, accounts, problems }) {
       problems.push({ rule: 8, text: `a request of another account reached ${account}` });
     }
     const isWrite = request.method !== "GET" && id !== ".search";
-    const asked = { account, method: request.method, segment, id, query: url.searchParams, text, received };
+    const asked = { account, method: request.method, segment, id, query: url.searchParams, text, received, request: request.headers["x-request-id"], ifMatch: request.headers["if-match"] };
     const turn = isWrite && id ? serialised(request, asked) : undefined;
     const fault = faults.choose(isWrite);
     try {
@@ -67,13 +68,20 @@ export async function serveOrigin({ random, faults, accounts, problems }) {
       const resource = shown(truth, it);
       return { status, headers: full ? { etag: resource.meta.version } : {}, body: resource };
     };
+    const told = truth.lie && lied(truth.lie, asked, (isShown) => list(truth, kind, asked.query, isShown));
+    if (told) return told;
     const body = asked.text === "" ? undefined : JSON.parse(asked.text);
     if (!asked.id && asked.method === "GET") return list(truth, kind, asked.query);
     if (asked.id === ".search") return list(truth, kind, new URLSearchParams({ count: body.count }));
-    const made = { by: "gateway", received: asked.received };
+    const made = { by: "gateway", received: asked.received, request: asked.request };
     if (!asked.id) return show(truth.create(kind, read(truth, kind, body), made), 201);
     const it = truth.get(asked.id);
     if (it?.kind !== kind) return { status: 404, body: { schemas: [], status: "404" } };
+    const isAsWanted = !full || asked.ifMatch === undefined || asked.ifMatch === `W/"${truth.version(it.id)}"`;
+    if (!isAsWanted) {
+      faults.count("412 of the origin");
+      return { status: 412, body: { schemas: [], status: "412" } };
+    }
     switch (asked.method) {
       case "GET":
         return show(it);
@@ -126,9 +134,9 @@ function configuration(account) {
   return { schemas: ["urn:ietf:params:scim:schemas:core:2.0:ServiceProviderConfig"], ...Object.fromEntries(features) };
 }
 
-function list(truth, kind, query) {
+function list(truth, kind, query, isShown = () => true) {
   const [, attribute, operator, value] = /^([\w.]+) (eq|gt) "([^"]*)"$/.exec(query.get("filter") ?? "") ?? [];
-  const all = truth.ids(kind).map((id) => truth.get(id));
+  const all = truth.ids(kind).filter(isShown).map((id) => truth.get(id));
   const found = all.filter(({ state, modified }) => {
     if (operator === "gt") return new Date(modified) > new Date(value);
     return operator === undefined || state[attribute] === value;

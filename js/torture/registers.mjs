@@ -74,6 +74,13 @@ export class Registers {
     return index === exists.entries.length - 1 && exists.entries[index].value === false;
   }
 
+  /** Whether a resource was there for as long as an operation took. */
+  isThere(id, { start, end }) {
+    const exists = this.get(id, EXISTS);
+    const [first, last] = [exists.before(start), exists.before(end + 0.001)];
+    return first === last && exists.entries[first].value === true;
+  }
+
   kind(id) {
     return this.#ofResource.get(id)?.kind;
   }

@@ -11,12 +11,15 @@ import { check } from "./check.mjs";
 import { read, work } from "./clients.mjs";
 import { Faults } from "./faults.mjs";
 import { serveOrigin } from "./origin.mjs";
-import { operate } from "./operator.mjs";
+import { BRAKED, LET_THROUGH, LIMITS, PER_HOUR, lie } from "./lies.mjs";
+import { operate, written } from "./operator.mjs";
 import { random } from "./random.mjs";
 import { now } from "./truth.mjs";
 import { who } from "./who.mjs";
 
-const ACCOUNTS = ["alpha", "beta"];
+/** The accounts whose origin gets another address now and then, and one with the brake on, whose origin lies. */
+const SWITCHED = ["alpha", "beta"];
+const ACCOUNTS = [...SWITCHED, BRAKED];
 
 /** Where clients are, and which of that has copies. */
 const CONTINENTS = ["EU", "AS", "AF"];
@@ -44,6 +47,7 @@ export async function torture({ seconds, seed, clients = 8, wrapper, other, copi
   const tokens = { next: 1000, operations: 0 };
   const answers = {};
   const by = {};
+  const audited = {};
   let isCalm = false;
   const end = now() + seconds * 1000;
   const worlds = [];
@@ -65,6 +69,7 @@ export async function torture({ seconds, seed, clients = 8, wrapper, other, copi
           if (object) by[object] = (by[object] ?? 0) + 1;
         },
         random: choices(`world ${account}`),
+        ...(account === BRAKED && { brake: { until: 0 } }),
         ...(copies && { continents: CONTINENTS, calm: () => isCalm }),
       });
     }
@@ -75,6 +80,7 @@ export async function torture({ seconds, seed, clients = 8, wrapper, other, copi
       ),
       ...worlds.map((world) => behind(world, choices(`behind ${world.account}`))),
       ...worlds.map((world) => operate(world, gateway.rootKey, choices(`operator ${world.account}`))),
+      ...worlds.filter(({ brake }) => brake).map((world) => lie(world, choices("lies"))),
       clocks({ origin, faults, random: choices("clocks"), end }),
       interrupt({ gateway, faults, random: choices("kills"), end }),
       outages({ origin, faults, random: choices("outages"), end }),
@@ -85,16 +91,26 @@ export async function torture({ seconds, seed, clients = 8, wrapper, other, copi
     faults.share = { write: 0, read: 0 };
     say("coming to rest");
     await Promise.all(worlds.map((world) => rest(world, problems)));
+    for (const world of worlds) await written(world, gateway.rootKey, audited);
   } finally {
     await gateway.stop();
     await origin.stop();
     rmSync(folder, { recursive: true, force: true });
   }
   const accounts = Object.fromEntries(
-    ACCOUNTS.map((account) => [account, { resources: Object.fromEntries(origin.truths[account].resources) }]),
+    ACCOUNTS.map((account) => [account, past(account, origin.truths[account])]),
   );
   const violations = [...problems, ...check({ accounts, operations: history })];
-  return { operations: history.length, faults: faults.counts, kills: gateway.kills(), answers, by, violations, history, accounts };
+  return { operations: history.length, faults: faults.counts, kills: gateway.kills(), answers, by, audited, violations, history, accounts };
+}
+
+/** An account's history as the checker takes it. */
+function past(account, { resources, lies }) {
+  return {
+    resources: Object.fromEntries(resources),
+    lies: lies.map((told) => ({ ...told, hidden: [...told.hidden] })),
+    ...(account === BRAKED && { limits: { perHour: PER_HOUR, letThrough: LET_THROUGH } }),
+  };
 }
 
 /** A gateway that can be killed and started again where it was. */
@@ -146,6 +162,7 @@ async function configure(gateway, account, url) {
     scim_origin_url: url,
     scim_origin_authorization: `Bearer ${account}`,
     scim_replica_max_staleness_seconds: "30",
+    ...(account === BRAKED && LIMITS),
   };
   // The origin is asked first, and may be at fault just then.
   for (let attempt = 1; ; attempt += 1) {
@@ -158,7 +175,7 @@ async function configure(gateway, account, url) {
 }
 
 function populate(account, truth) {
-  for (let n = 0; n < 10; n += 1) {
+  for (let n = 0; n < (account === BRAKED ? 28 : 10); n += 1) {
     const token = `${account}~u${n}`;
     truth.create("User", { userName: token, title: token, nickName: token }, { by: "behind" });
   }
@@ -169,8 +186,9 @@ function populate(account, truth) {
 }
 
 /** Changes the origin behind the gateway. Where the origin has no versions, nothing keeps a PATCH that is made
- * of a GET and a PUT from undoing a change between them: there, users come and go only. */
-async function behind({ account, truth, tokens, faults, isOver }, choices) {
+ * of a GET and a PUT from undoing a change between them: there, users come and go only. Where the brake is on they only
+ * come: what an origin has removed would use up the limit. */
+async function behind({ account, truth, tokens, faults, isOver, brake }, choices) {
   const made = { by: "behind" };
   while (!isOver()) {
     await sleep(choices.between(150, 900));
@@ -186,7 +204,7 @@ async function behind({ account, truth, tokens, faults, isOver }, choices) {
       truth.change(id, { ...truth.get(id).state, displayName: token }, made);
     } else if (what < 0.9 && users.length < 14) {
       truth.create("User", { userName: token, title: token, nickName: token }, made);
-    } else if (users.length > 8) {
+    } else if (users.length > 8 && !brake) {
       truth.remove(choices.pick(users), made);
     }
   }
@@ -223,7 +241,10 @@ async function clocks({ origin, faults, random: choices, end }) {
     await sleep(choices.between(8_000, 20_000));
     if (now() > end) return;
     faults.count("clock change");
-    for (const truth of Object.values(origin.truths)) truth.clock = choices.between(-240_000, 240_000);
+    for (const truth of Object.values(origin.truths)) {
+      const clock = choices.between(-240_000, 240_000);
+      if (clock > truth.clock || truth.pushing === 0) truth.clock = clock;
+    }
   }
 }
 
@@ -234,14 +255,14 @@ async function reconfigure({ gateway, origin, faults, random: choices, end }) {
     if (now() > end) return;
     await gateway.ready();
     const account = choices.pick(ACCOUNTS);
-    const values = choices.chance(0.35)
+    const values = choices.chance(0.6) && SWITCHED.includes(account)
       ? { scim_origin_url: `${origin.url}/${account}/${choices.pick(["scim", "v2"])}` }
       : {
           scim_replica_max_staleness_seconds: choices.pick(["30", "40"]),
           scim_replica_when_stale: choices.pick(["serve", "forward"]),
         };
-    faults.count("settings change");
-    // A kill may come between: then it was none.
+    faults.count(values.scim_origin_url ? "change of the origin's address" : "settings change");
+    // A kill may come between, or there are more users than were confirmed: then it was none.
     await admin(gateway.url(), gateway.rootKey, account).set(values, { replace: true }).catch(() => {});
   }
 }

@@ -7,12 +7,17 @@ import { randomUUID } from "node:crypto";
 export const now = () => performance.now();
 
 export class Truth {
-  /** id → `{ kind, versions: [{ at, by, received?, because?, state }] }`; a `state` of null: deleted. */
+  /** id → `{ kind, versions: [{ at, by, received?, request?, because?, state }] }`; a `state` of null: deleted. */
   resources = new Map();
   /** Whether its origin can do what SCIM asks for, and tells versions and times. */
   isFull = false;
   /** How far its clock is off, in milliseconds. */
   clock = 0;
+  /** How many requests of its own are on their way that show whole resources. */
+  pushing = 0;
+  /** What it says that is not so, now, and all of that. */
+  lie = undefined;
+  lies = [];
   #alive = new Map();
   #gone = [];
 
@@ -42,6 +47,11 @@ export class Truth {
     this.resources.set(id, { kind, versions: [] });
     this.#commit(it, made);
     return it;
+  }
+
+  /** Whether all that is made from now on is later than a resource by the origin's clock. */
+  isPast({ modified }) {
+    return Date.parse(modified) <= Date.now() + this.clock;
   }
 
   /** Gives a resource a new state. */

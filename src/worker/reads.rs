@@ -158,7 +158,7 @@ impl Directory {
                 continue;
             };
             let _turn = self.memory.locks.acquire((intent.kind, id.clone())).await;
-            if !self.reread(intent.kind, id, origin).await? {
+            if !self.reread_written(intent.kind, id, origin).await? {
                 // An origin that cannot tell of one is not asked for the others: the read goes there as it is.
                 return Ok(false);
             }

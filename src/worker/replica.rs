@@ -234,6 +234,12 @@ impl Directory {
         Ok(!matches!(self.read_anew(kind, id, origin, Source::Origin).await?, Reread::Failed))
     }
 
+    /// The same after a write that was made, or may have been: whether the tables show what became of it. If the
+    /// origin says that it does not have the resource and the brake keeps it, they do not.
+    pub(crate) async fn reread_written(&self, kind: Kind, id: &str, origin: &Origin) -> Result<bool> {
+        Ok(matches!(self.read_anew(kind, id, origin, Source::Origin).await?, Reread::Right))
+    }
+
     /// Reads one resource from the origin into the tables, under its lock.
     pub(crate) async fn read_anew(
         &self,

@@ -151,7 +151,7 @@ impl Directory {
         match answered.status {
             // Whatever answered may not have been the origin.
             _ if is_doubtful(answered) => match id {
-                Some(id) => self.reread(kind, id, origin).await,
+                Some(id) => self.reread_written(kind, id, origin).await,
                 None => Ok(false),
             },
             200..300 if incoming.method == "DELETE" => {
@@ -188,7 +188,7 @@ impl Directory {
                     return Ok(true);
                 }
                 let id = named;
-                let done = self.reread(kind, &id, origin).await?;
+                let done = self.reread_written(kind, &id, origin).await?;
                 if done && incoming.method == "POST" {
                     self.notice_hidden_members(incoming, kind, &id)?;
                 }
@@ -201,7 +201,7 @@ impl Directory {
             },
             // It may have been done before the error.
             500.. => match id {
-                Some(id) => self.reread(kind, id, origin).await,
+                Some(id) => self.reread_written(kind, id, origin).await,
                 None => Ok(false),
             },
             _ => Ok(true),

@@ -246,6 +246,24 @@ test("brake: a resync whose origin shows half is held, and goes on when the orig
   assert.equal(await total(client), 40);
 });
 
+test("brake: a write that the origin has made is not hidden by what the copy keeps of a resource that the origin hides", async (t) => {
+  const { it, client } = await behind(t, 60, { settings: { scim_brake_removals_per_hour: "0", scim_brake_removals_percent: "0" } });
+  const set = (value) => client.call("PATCH", "/Users/u1", { schemas: [PATCH], Operations: [{ op: "replace", path: "title", value }] });
+  assert.equal((await set("before")).status, 204);
+  assert.equal((await client.get("/Users/u1")).body.title, "before");
+  it.behave = ({ method, url }) =>
+    method === "GET" && url.startsWith("/scim/Users/") ? { status: 404, body: { schemas: [], status: "404", detail: "gone" } } : undefined;
+  assert.equal((await set("acknowledged")).status, 204);
+  for (const read of ["/Users/u1", "/Users?count=100"]) {
+    const answer = await client.get(read);
+    assert.ok(!JSON.stringify(answer.body).includes('"title":"before"'), read);
+  }
+  it.behave = undefined;
+  const now = await client.get("/Users/u1");
+  assert.equal(now.body.title, "acknowledged");
+  assert.ok(isHit(await client.get("/Users?count=1")));
+});
+
 test("brake: a 401 that became an empty list, and totals that halve, remove nothing", async (t) => {
   const { it, client, operate } = await behind(t, 100);
   it.behave = ({ method, url }) => {

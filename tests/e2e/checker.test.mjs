@@ -121,6 +121,67 @@ test("rule 8: nothing of another account is shown", () => {
   assert.deepEqual(broken([read(100, 110, "alpha~0", { marks: ["alpha", "beta"] })]), [8]);
 });
 
+test("rule 10: no more is deleted than the brake lets go, and nothing that it has stopped is sent", () => {
+  const resources = {};
+  const removals = [];
+  for (let n = 1; n <= 4; n += 1) {
+    const at = 10_000 + 100 * n;
+    const remove = operation("write", at - 10, at + 10, { status: 204, id: `u${n}`, deletes: true });
+    removals.push(remove);
+    resources[`u${n}`] = { kind: "User", versions: versions([1, "behind", user("alpha~0")], [at, "gateway", null, { request: `t-${remove.n}` }]) };
+  }
+  const filled = operation("read", 100, 110, { status: 200, shows: {}, age: 0 });
+  const limits = { perHour: 3, letThrough: 2 };
+  const found = (...more) => {
+    const list = check({ accounts: { alpha: { resources, limits } }, operations: [filled, ...removals, ...more] });
+    return [...new Set(list.map(({ rule }) => rule))];
+  };
+  assert.deepEqual(found(), [10], "four");
+  const call = (status, more) => operation("let through", 10_215, 10_220, { status, ...more });
+  assert.deepEqual(found(call(200, { removals: 1 })), [], "the window begins empty");
+  assert.deepEqual(found(call(409, { removals: 1 })), [], "nobody knows");
+  assert.deepEqual(found(operation("let through", 9_000, 9_010, { status: 200, until: 10_150 })), []);
+  assert.deepEqual(found(operation("let through", 9_000, 9_010, { status: 200, until: 9_500 })), [10]);
+  limits.perHour = 4;
+  assert.deepEqual(found(), []);
+  Object.assign(removals[1], { status: 429, isStopped: true });
+  assert.deepEqual(found(), [10], "sent all the same");
+});
+
+test("rule 10: while the origin lies, the copy keeps what it has, but for what the brake lets go", () => {
+  const ids = ["a", "b", "c", "d"];
+  const resources = Object.fromEntries(ids.map((id) => [id, { kind: "User", versions: versions([1, "behind", user("alpha~0")]) }]));
+  const lie = { way: "half of its users", hidden: ids, start: 5_000, end: 6_000 };
+  const found = (hidden, ...operations) => {
+    const alpha = { resources, lies: [{ ...lie, hidden }], limits: { perHour: 3, letThrough: 0 } };
+    return [...new Set(check({ accounts: { alpha }, operations }).map(({ rule }) => rule))];
+  };
+  const without = (start, list, more) =>
+    operation("read", start, start + 10, { status: 200, shows: Object.fromEntries(list.map((id) => [id, null])), ...more });
+  assert.deepEqual(found(ids, without(5_500, ["a", "b", "c"], { age: 0 })), []);
+  assert.deepEqual(found(ids, without(5_500, ids, { age: 0 })), [10]);
+  assert.deepEqual(found([], without(5_500, ["a"], { age: 0 })), [5], "only its lists lied");
+  assert.deepEqual(found([], without(5_500, ["a"], { fresh: true })), [], "the origin's own answer");
+  assert.deepEqual(found(ids, without(20_000, ["a"], { age: 0 })), [5], "it is whole again");
+  assert.deepEqual(found(ids, without(20_000, ["a"], { age: 15 })), [], "and the copy is older than that");
+});
+
+test("rules 12 and 13: what was deleted through the gateway can be restored, and is there then", () => {
+  const resources = {
+    u: { kind: "User", versions: versions([1, "behind", user("alpha~0")], [10_000, "gateway", null]) },
+    v: { kind: "User", versions: versions([11_000, "gateway", user("alpha~0")]) },
+  };
+  const before = read(100, 110, "alpha~0", { age: 0 });
+  const remove = operation("write", 9_990, 10_010, { status: 204, id: "u", deletes: true });
+  const restore = (status, more) => operation("restore", 10_900, 11_010, { status, formerId: "u", restored: "v", ...more });
+  assert.deepEqual(broken([before, remove, restore(200)], resources), []);
+  assert.deepEqual(broken([before, remove, restore(404)], resources), [12]);
+  assert.deepEqual(broken([remove, restore(404)], resources), [], "the copy may never have had it");
+  assert.deepEqual(broken([before, remove, restore(200, { end: 10_950 })], resources), [13], "the origin had it later");
+  const gone = operation("read", 11_020, 11_030, { status: 200, shows: { v: null } });
+  assert.deepEqual(broken([before, remove, restore(200), gone], resources), [2]);
+});
+
 test("a seed determines the choices", () => {
   const choices = (seed, name) => Array.from({ length: 20 }, ((it) => () => it.below(1000))(random(seed, name)));
   assert.deepEqual(choices(7, "a"), choices(7, "a"));
