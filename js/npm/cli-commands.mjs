@@ -131,6 +131,7 @@ function showReplica(status) {
     ["under way", pass && `${pass.purpose}, ${pass.pages} pages`],
     ["origin", origin && `${origin.host}, ${origin.health}`],
     ["circuit", origin && `${origin.circuit}${origin.failures ? `, ${origin.failures} failures` : ""}${origin.retryAt ? `, asked again at ${time(origin.retryAt)}` : ""}`],
+    ["last error", status.lastError && `${status.lastError.sentence}; attempt ${status.lastError.attempt} in vain, the next at ${time(status.lastError.nextAttemptAt)}`],
     ["switch", under && `${under.reason}, ${under.phase}: ${under.copied}${under.total === null ? "" : ` of ${under.total}`}`],
     ["last failure", under?.lastFailure && `${under.lastFailure}${under.nextAttemptAt ? `, tried again at ${time(under.nextAttemptAt)}` : ""}`],
     ...kept.map((one) => [

@@ -34,6 +34,9 @@ const ERRORS = {
   "redirect before": { status: 307, headers: { location: "http://127.0.0.1:9/" }, body: "" },
 };
 
+/** The share of pages that are not as they should be. */
+const PAGE_SHARE = 0.1;
+
 export class Faults {
   counts = {};
   /** The share of requests that a fault strikes. */
@@ -74,6 +77,26 @@ export class Faults {
     if (name === "empty after") return { status: answer.status, headers: {}, body: "" };
     if (name === "truncated after") return { ...answer, truncated: true };
     return answer;
+  }
+
+  /**
+   * What becomes of a page that the gateway asks for in the background, which has a place and room for more than one:
+   * its total is a lie, a filter is refused by something in front of the origin, an index behind the end is an error.
+   */
+  page(query, answer) {
+    const isPage = query.has("startIndex") && Number(query.get("count")) > 1;
+    if (this.share.read === 0 || !isPage || !this.#random.chance(PAGE_SHARE)) return answer;
+    const { Resources: shown } = answer.body;
+    if (query.has("filter")) {
+      this.count("filter refused");
+      return { status: 403, headers: HTML, body: "<html><h1>Blocked</h1></html>" };
+    }
+    if (shown.length === 0 && Number(query.get("startIndex")) > 1) {
+      this.count("index behind the end refused");
+      return { status: 400, body: { schemas: ["urn:ietf:params:scim:api:messages:2.0:Error"], status: "400" } };
+    }
+    this.count("total that lies");
+    return { ...answer, body: { ...answer.body, totalResults: this.#random.pick([0, -1, shown.length, "many", null]) } };
   }
 
   /** Waits until another request has been answered. */

@@ -71,7 +71,7 @@ export async function serveOrigin({ random, faults, accounts, problems }) {
     const told = truth.lie && lied(truth.lie, asked, (isShown) => list(truth, kind, asked.query, isShown));
     if (told) return told;
     const body = asked.text === "" ? undefined : JSON.parse(asked.text);
-    if (!asked.id && asked.method === "GET") return list(truth, kind, asked.query);
+    if (!asked.id && asked.method === "GET") return faults.page(asked.query, list(truth, kind, asked.query));
     if (asked.id === ".search") return list(truth, kind, new URLSearchParams({ count: body.count }));
     const made = { by: "gateway", received: asked.received, request: asked.request };
     if (!asked.id) return show(truth.create(kind, read(truth, kind, body), made), 201);
