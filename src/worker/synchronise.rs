@@ -83,9 +83,9 @@ impl Directory {
             return Ok(());
         }
         let storage = self.state.storage();
-        let is_urgent = !is_awake
-            && (store.has_unknown_creations().map_err(internal)?
-                || state.is_some_and(|state| state.filling.is_some() && state.fill_began.is_none()));
+        // An object that has just started knows of no work under way: the alarm that guards it would ring late.
+        let is_urgent =
+            !is_awake && (store.has_unknown_creations().map_err(internal)? || self.is_behind(state.as_ref()));
         if is_urgent || storage.get_alarm().await?.is_none() {
             storage.set_alarm(SOON_MS).await?;
         }
