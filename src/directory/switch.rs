@@ -120,32 +120,49 @@ impl Kept {
 const TRIGGERS: [(&str, &str); 6] = [
     (
         "changed_resource_made",
-        "INSERT ON resource BEGIN INSERT OR IGNORE INTO changed (kind, id) VALUES (new.kind, new.id); END",
+        "INSERT ON resource BEGIN INSERT INTO changed (kind, id) VALUES (new.kind, new.id)
+            ON CONFLICT (kind, id) DO UPDATE SET times = times + 1; END",
     ),
     (
         "changed_resource_set",
-        "UPDATE ON resource BEGIN INSERT OR IGNORE INTO changed (kind, id) VALUES (new.kind, new.id); END",
+        "UPDATE ON resource BEGIN INSERT INTO changed (kind, id) VALUES (new.kind, new.id)
+            ON CONFLICT (kind, id) DO UPDATE SET times = times + 1; END",
     ),
     (
         "changed_resource_gone",
-        "DELETE ON resource BEGIN INSERT OR IGNORE INTO changed (kind, id) VALUES (old.kind, old.id); END",
+        "DELETE ON resource BEGIN INSERT INTO changed (kind, id) VALUES (old.kind, old.id)
+            ON CONFLICT (kind, id) DO UPDATE SET times = times + 1; END",
     ),
     (
         "changed_member_made",
-        "INSERT ON member BEGIN INSERT OR IGNORE INTO changed (kind, id)
-            SELECT kind, id FROM resource WHERE seq = new.group_seq; END",
+        "INSERT ON member BEGIN INSERT INTO changed (kind, id)
+            SELECT kind, id FROM resource WHERE seq = new.group_seq
+            ON CONFLICT (kind, id) DO UPDATE SET times = times + 1; END",
     ),
     (
         "changed_member_set",
-        "UPDATE ON member BEGIN INSERT OR IGNORE INTO changed (kind, id)
-            SELECT kind, id FROM resource WHERE seq = new.group_seq; END",
+        "UPDATE ON member BEGIN INSERT INTO changed (kind, id)
+            SELECT kind, id FROM resource WHERE seq = new.group_seq
+            ON CONFLICT (kind, id) DO UPDATE SET times = times + 1; END",
     ),
     (
         "changed_member_gone",
-        "DELETE ON member BEGIN INSERT OR IGNORE INTO changed (kind, id)
-            SELECT kind, id FROM resource WHERE seq = old.group_seq; END",
+        "DELETE ON member BEGIN INSERT INTO changed (kind, id)
+            SELECT kind, id FROM resource WHERE seq = old.group_seq
+            ON CONFLICT (kind, id) DO UPDATE SET times = times + 1; END",
     ),
 ];
+
+/// A resource that has changed since a switch began.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Changed {
+    /// Its type.
+    pub kind: Kind,
+    /// Its id.
+    pub id: String,
+    /// How often it had changed when this was read.
+    times: i64,
+}
 
 /// Reads the number of the set in use, before the tables are brought up to date.
 pub(crate) fn number_in_use<S: Sql>(sql: &S) -> Result<i64, SqlError> {
@@ -442,7 +459,8 @@ impl<S: Sql> Directory<S> {
         }
         let sql = &self.store.sql;
         sql.query(
-            "CREATE TABLE changed (kind INTEGER NOT NULL, id TEXT NOT NULL, PRIMARY KEY (kind, id)) STRICT, WITHOUT ROWID",
+            "CREATE TABLE changed (kind INTEGER NOT NULL, id TEXT NOT NULL, times INTEGER NOT NULL DEFAULT 1,
+                PRIMARY KEY (kind, id)) STRICT, WITHOUT ROWID",
             &[],
         )?;
         for (name, body) in TRIGGERS {
@@ -459,30 +477,31 @@ impl<S: Sql> Directory<S> {
         Ok(())
     }
 
-    /// Takes some of the resources that have changed since the switch began. One that changes again is given again.
-    pub fn take_changed(&self, count: i64) -> Result<Vec<(Kind, String)>, SqlError> {
+    /// Some of the resources that have changed since the switch began. INVARIANT: each stays among them until
+    /// [`Self::settle_changed`], so that none is lost if the object is stopped before it was read from the origin.
+    pub fn changed(&self, count: i64) -> Result<Vec<Changed>, SqlError> {
         if !self.watches_changes()? {
             return Ok(Vec::new());
         }
-        let text = "DELETE FROM changed WHERE (kind, id) IN (SELECT kind, id FROM changed LIMIT ?)
-            RETURNING kind, id";
-        let one = |mut row: Row| Ok((kind_of(row.integer()?), row.text()?));
+        let text = "SELECT kind, id, times FROM changed LIMIT ?";
+        let one = |mut row: Row| {
+            Ok(Changed { kind: kind_of(row.integer()?), id: row.text()?, times: row.integer()? })
+        };
         self.store.sql.query(text, &[count.into()])?.into_iter().map(one).collect()
     }
 
-    /// Gives back what was taken and could not be read.
-    pub fn give_back_changed(&self, changed: &[(Kind, String)]) -> Result<(), SqlError> {
-        if !self.watches_changes()? {
-            return Ok(());
-        }
-        for (kind, id) in changed {
-            let text = "INSERT OR IGNORE INTO changed (kind, id) VALUES (?, ?)";
-            self.store.sql.query(text, &[crate::store::number(*kind).into(), id.as_str().into()])?;
+    /// Settles a resource that was read from the origin, unless it has changed again meanwhile.
+    pub fn settle_changed(&self, changed: &Changed) -> Result<(), SqlError> {
+        if self.watches_changes()? {
+            let Changed { kind, id, times } = changed;
+            let text = "DELETE FROM changed WHERE kind = ? AND id = ? AND times = ?";
+            let binds = [crate::store::number(*kind).into(), id.as_str().into(), (*times).into()];
+            self.store.sql.query(text, &binds)?;
         }
         Ok(())
     }
 
-    /// Whether resources have changed that were not taken yet.
+    /// Whether resources have changed that are not settled.
     pub fn has_changed(&self) -> Result<bool, SqlError> {
         Ok(self.watches_changes()? && !self.store.sql.query("SELECT 1 FROM changed LIMIT 1", &[])?.is_empty())
     }

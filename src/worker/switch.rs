@@ -456,18 +456,19 @@ impl Directory {
     /// Reads what has changed in the tables in use from the new origin. Whether it could be read.
     async fn read_changed(&self, origin: Option<&Origin>) -> Result<bool> {
         loop {
-            let changed = self.store()?.take_changed(CHANGED).map_err(internal)?;
+            let changed = self.store()?.changed(CHANGED).map_err(internal)?;
             if changed.is_empty() {
                 return Ok(true);
             }
             // A kept set is as old as it is; where only callers can ask, the origin answers.
-            let Some(origin) = origin.filter(|origin| self.copies(origin).unwrap_or(false)) else { continue };
-            for (place, (kind, id)) in changed.iter().enumerate() {
-                if !self.reread(*kind, id, origin).await? {
-                    let left = changed.get(place..).unwrap_or_default();
-                    self.store()?.give_back_changed(left).map_err(internal)?;
+            let origin = origin.filter(|origin| self.copies(origin).unwrap_or(false));
+            for one in &changed {
+                if let Some(origin) = origin
+                    && !self.reread(one.kind, &one.id, origin).await?
+                {
                     return Ok(false);
                 }
+                self.store()?.settle_changed(one).map_err(internal)?;
             }
         }
     }

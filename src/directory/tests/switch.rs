@@ -218,15 +218,28 @@ fn changes_during_a_switch_of_a_copy_are_read_again_before_the_exchange() {
     absorb("a", user("a2"));
     absorb("g", group("G", &["a", "b"]));
     client.directory.forget(Kind::User, "b", &gone()).unwrap();
-    let mut taken = client.directory.take_changed(100).unwrap();
-    taken.sort_by_key(|(_, id)| id.clone());
-    let expected =
-        [(Kind::User, "a".to_owned()), (Kind::User, "b".to_owned()), (Kind::Group, "g".to_owned())];
-    assert_eq!(taken, expected);
-    assert!(!client.directory.has_changed().unwrap());
-    client.directory.give_back_changed(&taken[..1]).unwrap();
+    let named = || {
+        let changed = client.directory.changed(100).unwrap();
+        let mut named: Vec<_> = changed.iter().map(|one| (one.kind, one.id.clone())).collect();
+        named.sort_by_key(|(_, id)| id.clone());
+        (changed, named)
+    };
+    let (changed, expected) = named();
+    assert_eq!(
+        expected,
+        [(Kind::User, "a".to_owned()), (Kind::User, "b".to_owned()), (Kind::Group, "g".to_owned())]
+    );
+    // An object that is stopped before it has read them finds them again.
+    assert_eq!(named().1, expected);
+    // One that changes while it is read stays.
     absorb("a", user("a3"));
-    assert_eq!(client.directory.take_changed(100).unwrap(), expected[..1]);
+    for one in &changed {
+        client.directory.settle_changed(one).unwrap();
+    }
+    let (changed, again) = named();
+    assert_eq!(again, expected[..1]);
+    client.directory.settle_changed(&changed[0]).unwrap();
+    assert!(!client.directory.has_changed().unwrap());
 }
 
 #[test]
