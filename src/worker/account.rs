@@ -255,6 +255,18 @@ impl Account {
         holder: &Holder,
         now_ms: i64,
     ) -> Result<Outcome> {
+        self.with_request(call, route, holder, now_ms, |request| scim_edge_account::handle(document, request))
+    }
+
+    /// Calls `handle` with a call as a request of its holder.
+    fn with_request<T>(
+        &self,
+        call: &Call,
+        route: &AdminRoute,
+        holder: &Holder,
+        now_ms: i64,
+        handle: impl FnOnce(&AdminRequest<'_>) -> T,
+    ) -> Result<T> {
         let request = AdminRequest {
             method: &call.method,
             route,
@@ -270,7 +282,7 @@ impl Account {
             correlation_id: &call.correlation_id,
             refused: &call.refused,
         };
-        Ok(scim_edge_account::handle(document, &request))
+        Ok(handle(&request))
     }
 
     fn import(
@@ -281,23 +293,12 @@ impl Account {
         holder: &Holder,
         now_ms: i64,
     ) -> Result<Outcome> {
-        let request = AdminRequest {
-            method: "POST",
-            // Each line has its own.
-            route: &AdminRoute::Settings,
-            query: &[],
-            body: &[],
-            permissions: holder.permissions,
-            mode: holder.mode,
-            now_ms,
-            random: &crate::environment::random()?,
-            seal_key: &self.environment.seal_keys()?.current,
-            development: self.environment.is_development(),
-            gateway: &call.gateway,
-            correlation_id: &call.correlation_id,
-            refused: &call.refused,
-        };
-        Ok(match configuration::import(document, lines, &request) {
+        // Each line has a route of its own.
+        let imported = self.with_request(call, &AdminRoute::Settings, holder, now_ms, |request| {
+            let request = AdminRequest { method: "POST", query: &[], body: &[], ..*request };
+            configuration::import(document, lines, &request)
+        })?;
+        Ok(match imported {
             Ok(new) => Outcome { status: 200, body: Value::Null, changed: (new != *document).then_some(new) },
             Err(refused) => Outcome { status: refused.status, body: refused.message.into(), changed: None },
         })
